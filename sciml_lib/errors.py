@@ -1,0 +1,24 @@
+"""The one exception a person sees, and the helper that words its most common cause."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """Something the caller asked for cannot be done; the message says in one sentence what to do instead."""
+
+
+def unknown(kind: str, got: object, choices: Iterable[object]) -> UserError:
+    """Returns the error for a name that is not among the valid ones, nearest names first.
+
+    Args:
+        kind: what the name names, as the user would say it (``"sweep"``, ``"profile"``).
+        got: the name that was given.
+        choices: the valid names.
+    """
+    names = [str(choice) for choice in choices]
+    nearest = difflib.get_close_matches(str(got), names, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
+    return UserError(f"unknown {kind} {str(got)!r}: {hint}the valid ones are {', '.join(names)}")
