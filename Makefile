@@ -1,0 +1,51 @@
+# make book   build the book, chapters re-executed from the stored runs
+# make test   everything that is checked before a change is accepted
+# make serve  look at the book on http://localhost:8000
+# make clean  remove what was built (stored runs are never touched)
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+HTML   := _build/html/index.html
+
+# Training on few cores is fastest when the libraries do not start more threads than there are cores.
+export PYTHONHASHSEED := 0
+
+.PHONY: help book test lint serve clean
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+$(READY): requirements.txt pyproject.toml
+	@test -x $(BIN)/python || { \
+	  $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	    echo "This needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is not one of them." \
+	         "Name one that is: make PYTHON=python3.12"; exit 1; }; \
+	  echo "Creating a virtual environment in $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing the pinned requirements (once; about two minutes) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+book: $(READY)
+	@$(BIN)/python -m sciml_lib.chapters refresh
+	@$(BIN)/jupyter-book build . -W --keep-going --all --quiet
+	@echo
+	@echo "The book is ready: open $(CURDIR)/$(HTML)"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# One pytest run: unit tests, a papermill smoke run of every chapter, the notebook regression test (nbval) on every
+# committed chapter, the warnings-as-errors build of the book, its links, and a real browser on every page.
+test: lint
+	@$(BIN)/python -m tests.browser
+	$(BIN)/python -m pytest tests book --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg \
+	  --nbval-cell-timeout 300 --durations=15 $(PYTEST_ARGS)
+
+serve: book
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+clean:
+	rm -rf _build .pytest_cache .ruff_cache *.egg-info

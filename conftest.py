@@ -1,0 +1,11 @@
+"""What every test needs: the repository on the path of the kernels that notebooks start, and few threads."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+os.environ["TQDM_DISABLE"] = "1"  # as in the committed chapters: a progress bar never prints the same twice
+os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+os.environ.setdefault("MPLBACKEND", "agg")
