@@ -1,9 +1,9 @@
 """The chapters of the book as programs: list them, check their parameters, execute them.
 
 A chapter is a pair of files in ``book/``: a ``.py`` with percent cells, which people edit and review, and the
-executed ``.ipynb`` that the book shows. :func:`execute` runs a chapter with other parameters into a new notebook;
-:func:`refresh` rebuilds the committed notebook from its ``.py`` with the default parameters, so that a chapter
-whose source and data are unchanged comes out byte for byte the same.
+executed ``.ipynb`` that the book shows. :func:`execute` runs a chapter with other parameters into a
+new notebook; :func:`refresh` rebuilds the committed one from its ``.py`` with the default parameters, so that
+a chapter whose source and data are unchanged comes out byte for byte the same.
 
 The notebook tools are imported where they are used: a sweep on a bare GPU node never needs them.
 """
