@@ -1,0 +1,6 @@
+"""Networks and their ensembles."""
+
+from sciml_lib.models.jets import JetWorkspace, Layout, propagate
+from sciml_lib.models.mlp import MLP
+
+__all__ = ["MLP", "JetWorkspace", "Layout", "propagate"]

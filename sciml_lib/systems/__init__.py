@@ -1,0 +1,21 @@
+"""The physics: one file a system, and the table of their names."""
+
+from sciml_lib.errors import unknown
+from sciml_lib.systems.base import Block, System
+from sciml_lib.systems.convection import Convection
+
+SYSTEMS: dict[str, type[System]] = {system.name: system for system in (Convection,)}
+
+
+def get(name: str) -> System:
+    """Returns the system of that name.
+
+    Raises:
+        UserError: if there is none.
+    """
+    if name not in SYSTEMS:
+        raise unknown("system", name, SYSTEMS)
+    return SYSTEMS[name]()
+
+
+__all__ = ["SYSTEMS", "Block", "Convection", "System", "get"]

@@ -1,0 +1,117 @@
+"""The tanh multilayer perceptron of the paper's PINNs, as one matrix of parameters for a whole ensemble."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sciml_lib.errors import UserError
+
+
+@dataclass(frozen=True)
+class MLP:
+    """A fully connected tanh network whose ensemble is a matrix ``[M, P]``, one row a member.
+
+    A row lists the entries of :meth:`module`'s parameters in PyTorch's own order (weight ``[out, in]``, then bias,
+    layer by layer), so that ``torch.nn.utils.vector_to_parameters`` reads it.
+
+    Attributes:
+        hidden: widths of the hidden layers. The default, three of 50, is what the released code trains; the text
+            of the paper (appendix C.2) says four of 50: ``MLP(hidden=(50,) * 4)``.
+        n_inputs: number of inputs; two for functions of x and t.
+        n_outputs: number of outputs.
+
+    Raises:
+        UserError: if a width is not a positive integer.
+    """
+
+    hidden: tuple[int, ...] = (50, 50, 50)
+    n_inputs: int = 2
+    n_outputs: int = 1
+
+    def __post_init__(self) -> None:
+        widths = (self.n_inputs, *self.hidden, self.n_outputs)
+        if not self.hidden or any(not isinstance(w, int) or isinstance(w, bool) or w < 1 for w in widths):
+            raise UserError(f"hidden={self.hidden} must list one positive integer per hidden layer, such as (50, 50, 50)")
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """``(out, in)`` of every layer's weight."""
+        widths = (self.n_inputs, *self.hidden, self.n_outputs)
+        return tuple((out, into) for into, out in zip(widths[:-1], widths[1:], strict=True))
+
+    @property
+    def n_params(self) -> int:
+        """P, the number of parameters of one member (5,301 for the default)."""
+        return sum(out * into + out for out, into in self.shapes)
+
+    def init(self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Tensor:
+        """Draws initial parameters: Xavier-normal weights with gain 1, zero biases (the released code's rule).
+
+        The numbers are drawn in float32 on the CPU whatever the target, so a seed means the same start everywhere.
+
+        Args:
+            seeds: one integer a member.
+            dtype: type of the result.
+            device: where the result lives.
+
+        Returns:
+            Parameters ``[M, P]``.
+        """
+        rows = torch.zeros(len(seeds), self.n_params)
+        for row, seed in zip(rows, seeds, strict=True):
+            generator = torch.Generator().manual_seed(int(seed))
+            start = 0
+            for out, into in self.shapes:
+                std = math.sqrt(2.0 / (out + into))
+                row[start : start + out * into].normal_(0.0, std, generator=generator)
+                start += out * into + out
+        return rows.to(device=device, dtype=dtype)
+
+    def layers(self, params: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Splits ``params [M, P]`` into views: per layer a weight ``[M, out, in]`` and a bias ``[M, 1, out]``."""
+        views, start = [], 0
+        for out, into in self.shapes:
+            weight = params[:, start : start + out * into].unflatten(1, (out, into))
+            start += out * into
+            views.append((weight, params[:, None, start : start + out]))
+            start += out
+        return views
+
+    def __call__(self, params: Tensor, points: Tensor) -> Tensor:
+        """Evaluates every member at the same points.
+
+        Args:
+            params: ``[M, P]``.
+            points: ``[n, n_inputs]``, or ``[M, n, n_inputs]`` when each member has its own.
+
+        Returns:
+            Outputs ``[M, n, n_outputs]``.
+        """
+        h = points.expand(len(params), -1, -1)
+        *hidden, (weight, bias) = self.layers(params)
+        for w, b in hidden:
+            h = torch.tanh(torch.baddbmm(b, h, w.transpose(1, 2)))  # [M, n, W]
+        return torch.baddbmm(bias, h, weight.transpose(1, 2))
+
+    def module(self, params: Tensor | None = None) -> nn.Sequential:
+        """The same network as a plain module, for one member.
+
+        Args:
+            params: a row ``[P]`` to copy into the module; by default the module keeps PyTorch's own start.
+
+        Returns:
+            The module, in the type and on the device of ``params``.
+        """
+        parts: list[nn.Module] = []
+        for out, into in self.shapes:
+            parts += [nn.Linear(into, out), nn.Tanh()]
+        module = nn.Sequential(*parts[:-1])
+        if params is not None:
+            module.to(device=params.device, dtype=params.dtype)
+            nn.utils.vector_to_parameters(params.detach().clone(), module.parameters())
+        return module

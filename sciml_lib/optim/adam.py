@@ -1,0 +1,85 @@
+"""Adam (Kingma & Ba 2015) for an ensemble."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sciml_lib.errors import UserError
+from sciml_lib.optim.state import EnsembleState, Status
+from sciml_lib.problems.base import Objective
+
+
+@dataclass
+class AdamState(EnsembleState):
+    """Adds the running moments ``mean`` and ``square``, both ``[M, P]``."""
+
+    mean: Tensor
+    square: Tensor
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Full-batch Adam with a fixed learning rate and the standard constants.
+
+    Attributes:
+        steps: how many; the warm-up of the paper's NNCG row (Table 2) has 2,000.
+        learning_rate: 1e-3 there.
+        betas: decay of the moments (algorithm 1 of Kingma & Ba).
+        eps: added to the root of the second moment.
+    """
+
+    steps: int = 2_000
+    learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or not self.learning_rate > 0:
+            raise UserError(f"Adam needs steps >= 1 and learning_rate > 0, not {self.steps} and {self.learning_rate}")
+
+    @property
+    def expected_evaluations(self) -> int:
+        """Evaluations that one member will ask for."""
+        return self.steps
+
+    def init(self, problem: Objective, params: Tensor) -> AdamState:
+        """The state before the first step, at ``params [M, P]``."""
+        return AdamState.fresh(params, mean=torch.zeros_like(params), square=torch.zeros_like(params))
+
+    def bytes_per_member(self, n_params: int, itemsize: int) -> int:
+        """Memory of one member's state."""
+        return 6 * n_params * itemsize
+
+    @torch.no_grad()
+    def step(self, problem: Objective, state: AdamState) -> AdamState:
+        """One step of every running member; a member whose loss or gradient is not finite stays where it is.
+
+        Args:
+            problem: the ensemble, in the rows' order.
+            state: the state, updated in place.
+
+        Returns:
+            The same state.
+        """
+        loss, grad = problem.value_and_grad(state.params)
+        finite = torch.isfinite(loss) & torch.isfinite(grad).all(dim=1)
+        state.loss.copy_(loss)
+        running = (state.status == Status.RUNNING).to(finite.device)
+        state.status[(running & ~finite).cpu()] = Status.DIVERGED
+        moving = running & finite
+        grad = torch.where(moving[:, None], grad, 0.0)
+        state.iterations += moving.cpu()
+        state.evaluations += running.cpu()
+
+        beta1, beta2 = self.betas
+        count = state.iterations.clamp(min=1).to(grad.device, grad.dtype)[:, None]
+        state.mean.lerp_(grad, 1.0 - beta1)
+        state.square.mul_(beta2).addcmul_(grad, grad, value=1.0 - beta2)
+        scale = self.learning_rate / (1.0 - beta1**count)
+        update = state.mean / (state.square.sqrt() / (1.0 - beta2**count).sqrt() + self.eps)
+        state.params.sub_(torch.where(moving[:, None], scale * update, 0.0))
+        state.status[(state.status == Status.RUNNING) & (state.iterations >= self.steps)] = Status.BUDGET_SPENT
+        return state

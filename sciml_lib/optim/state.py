@@ -1,0 +1,86 @@
+"""How a member stands, and the value that an optimiser hands from step to step."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Self
+
+import torch
+from torch import Tensor
+
+
+class Status(IntEnum):
+    """Why a member is where it is; :attr:`sentence` is what a person reads."""
+
+    RUNNING = 0
+    CONVERGED_GRADIENT = 1
+    CONVERGED_CHANGE = 2
+    LINE_SEARCH_FAILED = 3
+    DIVERGED = 4
+    BUDGET_SPENT = 5
+
+    @property
+    def sentence(self) -> str:
+        """The meaning, in words."""
+        return _SENTENCES[self]
+
+    @property
+    def label(self) -> str:
+        """The name under which the status is stored, such as ``converged_change``."""
+        return self.name.lower()
+
+
+_SENTENCES = {
+    Status.RUNNING: "training goes on",
+    Status.CONVERGED_GRADIENT: "the largest entry of the gradient fell to the gradient tolerance",
+    Status.CONVERGED_CHANGE: "loss or parameters changed by no more than the change tolerance in one iteration",
+    Status.LINE_SEARCH_FAILED: "the line search found no step that lowers the loss",
+    Status.DIVERGED: "loss, gradient or parameters are no longer finite",
+    Status.BUDGET_SPENT: "the budget of iterations or evaluations is used up",
+}
+
+
+@dataclass
+class EnsembleState:
+    """Tensors with one row a member; optimisers add their own fields.
+
+    Attributes:
+        params: current point ``[M, P]``.
+        loss: training loss there, ``[M]`` float64 on the CPU (the value before the first step is infinite).
+        status: :class:`Status` as ``[M]`` int64 on the CPU.
+        iterations: iterations done, ``[M]`` int64 on the CPU.
+        evaluations: evaluations of loss and gradient, ``[M]`` int64 on the CPU.
+    """
+
+    params: Tensor
+    loss: Tensor
+    status: Tensor
+    iterations: Tensor
+    evaluations: Tensor
+
+    @classmethod
+    def fresh(cls, params: Tensor, **more: Tensor) -> Self:
+        """A state before its first step, at ``params [M, P]``."""
+        m = len(params)
+        counts = {name: torch.zeros(m, dtype=torch.long) for name in ("status", "iterations", "evaluations")}
+        return cls(params=params.clone(), loss=torch.full((m,), torch.inf, dtype=torch.float64), **counts, **more)
+
+    def __len__(self) -> int:
+        """M."""
+        return len(self.params)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All fields by name."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def select(self, index: Tensor) -> Self:
+        """The rows ``index`` (int64), copied."""
+        return type(self)(**{name: value[index.to(value.device)] for name, value in self.tensors().items()})
+
+    def load(self, tensors: dict[str, Tensor]) -> Self:
+        """Copies stored fields over its own, wherever these live, and returns itself."""
+        for name, value in self.tensors().items():
+            value.copy_(tensors[name])
+        return self

@@ -1,0 +1,305 @@
+"""The training loop: stages of optimisers over an ensemble, with checkpoints, a time limit and progress.
+
+Every member passes through the stages of a strategy. Within a stage at most ``width`` members, the *lanes*, are
+trained side by side; a member that ends leaves its lane at once and the next waiting one takes it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sciml_lib.optim import LBFGS, Adam, EnsembleState, Status
+from sciml_lib.problems import Problem
+
+Stage = Adam | LBFGS
+
+CHECKPOINT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A training recipe: optimisers in sequence, each starting from where the one before ended.
+
+    Attributes:
+        stages: the optimisers with their budgets.
+    """
+
+    stages: tuple[Stage, ...]
+
+    @property
+    def expected_evaluations(self) -> int:
+        """Evaluations one member asks for at most."""
+        return sum(stage.expected_evaluations for stage in self.stages)
+
+
+@dataclass(frozen=True)
+class MemberResult:
+    """What became of one member.
+
+    Attributes:
+        params: final parameters ``[P]``, on the CPU.
+        status: label of the :class:`~sciml_lib.optim.Status` that ended the last stage.
+        train_loss: unweighted training loss at ``params``.
+        block_losses: its parts.
+        test_error: the problem's test error at ``params``.
+        iterations: iterations over all stages.
+        evaluations: evaluations of loss and gradient over all stages.
+        seconds: the member's share of the ensemble's wall time.
+    """
+
+    params: Tensor
+    status: str
+    train_loss: float
+    block_losses: dict[str, float]
+    test_error: float
+    iterations: int
+    evaluations: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an ensemble is: members finished, in all and in training, and evaluations done and expected at most."""
+
+    finished: int
+    total: int
+    running: int
+    evaluations: int
+    expected_evaluations: int
+
+
+class TimeLimitReached(Exception):
+    """The deadline passed; the ensemble stands in its checkpoint."""
+
+
+@dataclass
+class _Ensemble:
+    """Everything a checkpoint holds: where each member is, and the lanes with their optimiser's state."""
+
+    stage: int
+    params: Tensor  # [M, P], the point each member starts the present stage from
+    status: Tensor  # [M]
+    iterations: Tensor  # [M], over the stages done
+    evaluations: Tensor  # [M]
+    seconds: Tensor  # [M]
+    waiting: list[int]
+    lanes: list[int] = field(default_factory=list)
+    finished: int = 0
+    state: EnsembleState | None = None
+
+    @classmethod
+    def fresh(cls, params: Tensor) -> _Ensemble:
+        m = len(params)
+        counts = (torch.zeros(m, dtype=torch.long) for _ in range(3))
+        return cls(0, params, *counts, torch.zeros(m, dtype=torch.float64), list(range(m)))
+
+
+def memory_per_member(problem: Problem, strategy: Strategy) -> int:
+    """Bytes that one lane occupies during the hungriest stage, the shared evaluation buffers not counted.
+
+    Twice its state, since the lanes are copied together whenever one is filled or freed.
+    """
+    itemsize = problem.dtype.itemsize
+    return 2 * max(stage.bytes_per_member(problem.n_params, itemsize) for stage in strategy.stages)
+
+
+def train(
+    problem: Problem,
+    seeds: Sequence[int],
+    strategy: Strategy,
+    *,
+    on_result: Callable[[int, MemberResult], None],
+    width: int | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    deadline: float | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> None:
+    """Trains every member of an ensemble and reports each as it ends.
+
+    Args:
+        problem: M members.
+        seeds: seeds of their initial parameters, ``[M]``.
+        strategy: the recipe.
+        on_result: called once a member with its index and result. After a resume a member may be reported again that
+            was reported since the last checkpoint; its numbers are the same.
+        width: lanes; all members at once by default.
+        checkpoint: file that holds the ensemble while it trains. If it exists, training goes on from it; it is
+            replaced atomically and removed at the end.
+        checkpoint_seconds: how often it is written.
+        deadline: value of ``time.monotonic()`` at which to stop.
+        progress: called after every step.
+
+    Raises:
+        TimeLimitReached: the deadline passed; the checkpoint is up to date.
+        KeyboardInterrupt: as it came, possibly in the middle of a step, so that the last checkpoint is the one to
+            go on from.
+        OSError: the checkpoint could not be written; the last good one is untouched.
+    """
+    identity = _identity(problem, seeds, strategy, width)
+    ensemble = _load(checkpoint, identity, problem, strategy) or _Ensemble.fresh(problem.init(seeds))
+    last_save = time.monotonic()
+    try:
+        while ensemble.stage < len(strategy.stages):
+            stage = strategy.stages[ensemble.stage]
+            final = ensemble.stage == len(strategy.stages) - 1
+            while _fill_lanes(ensemble, problem, stage, width):
+                _advance(ensemble, problem, stage)
+                _retire(ensemble, problem, final, on_result)
+                if progress is not None:
+                    progress(_progress(ensemble, strategy))
+                now = time.monotonic()
+                if deadline is not None and now >= deadline:
+                    raise TimeLimitReached
+                if checkpoint is not None and now - last_save >= checkpoint_seconds:
+                    _save(checkpoint, identity, ensemble)
+                    last_save = time.monotonic()
+            _next_stage(ensemble, problem, final, on_result)
+    except TimeLimitReached:
+        if checkpoint is not None:
+            _save(checkpoint, identity, ensemble)
+        raise
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+
+
+def _fill_lanes(ensemble: _Ensemble, problem: Problem, stage: Stage, width: int | None) -> bool:
+    """Gives free lanes to waiting members; False when nobody is left."""
+    free = (width or len(problem)) - len(ensemble.lanes)
+    entering, ensemble.waiting = ensemble.waiting[:free], ensemble.waiting[free:]
+    if entering:
+        fresh = stage.init(problem, ensemble.params[entering])
+        ensemble.state = fresh if ensemble.state is None else _joined(ensemble.state, fresh)
+        ensemble.lanes += entering
+    return bool(ensemble.lanes)
+
+
+def _joined(state: EnsembleState, fresh: EnsembleState) -> EnsembleState:
+    ours, new = state.tensors(), fresh.tensors()
+    return type(state)(**{name: torch.cat([ours[name], new[name]]) for name in ours})
+
+
+def _advance(ensemble: _Ensemble, problem: Problem, stage: Stage) -> None:
+    """One step of all lanes; its time is shared equally among them."""
+    start = time.perf_counter()
+    ensemble.state = stage.step(problem.select(ensemble.lanes), ensemble.state)
+    ensemble.seconds[ensemble.lanes] += (time.perf_counter() - start) / len(ensemble.lanes)
+
+
+def _retire(ensemble: _Ensemble, problem: Problem, final: bool, on_result: Callable[[int, MemberResult], None]) -> None:
+    """Takes ended members out of their lanes; in the final stage, and where they diverged, they are reported."""
+    state = ensemble.state
+    ended = state.status != Status.RUNNING
+    if not ended.any():
+        return
+    index = ended.nonzero()[:, 0]
+    members = [ensemble.lanes[i] for i in index.tolist()]
+    ensemble.params[members] = state.params[index.to(state.params.device)]
+    ensemble.status[members] = state.status[index]
+    ensemble.iterations[members] += state.iterations[index]
+    ensemble.evaluations[members] += state.evaluations[index]
+    stay = (~ended).nonzero()[:, 0]
+    ensemble.lanes = [ensemble.lanes[i] for i in stay.tolist()]
+    ensemble.state = state.select(stay) if len(stay) else None
+    if final:
+        _report(ensemble, problem, members, on_result)
+
+
+def _next_stage(
+    ensemble: _Ensemble, problem: Problem, final: bool, on_result: Callable[[int, MemberResult], None]
+) -> None:
+    """Everybody who has not diverged waits for the next stage; who has is reported now."""
+    ensemble.stage += 1
+    if final:
+        return
+    diverged = ensemble.status == Status.DIVERGED
+    _report(ensemble, problem, diverged.nonzero()[:, 0].tolist(), on_result)
+    ensemble.waiting = (~diverged).nonzero()[:, 0].tolist()
+    ensemble.status[ensemble.waiting] = int(Status.RUNNING)
+
+
+@torch.no_grad()
+def _report(
+    ensemble: _Ensemble, problem: Problem, members: list[int], on_result: Callable[[int, MemberResult], None]
+) -> None:
+    for member in members:
+        one, params = problem.select([member]), ensemble.params[[member]]
+        blocks = {name: value.item() for name, value in one.block_losses(params).items()}
+        ensemble.finished += 1
+        on_result(
+            member,
+            MemberResult(
+                params=params[0].cpu().clone(),
+                status=Status(int(ensemble.status[member])).label,
+                train_loss=one.loss(params).item(),
+                block_losses=blocks,
+                test_error=one.test_error(params).item(),
+                iterations=int(ensemble.iterations[member]),
+                evaluations=int(ensemble.evaluations[member]),
+                seconds=float(ensemble.seconds[member]),
+            ),
+        )
+
+
+def _progress(ensemble: _Ensemble, strategy: Strategy) -> Progress:
+    done = int(ensemble.evaluations.sum())
+    if ensemble.state is not None:
+        done += int(ensemble.state.evaluations.sum())
+    total = len(ensemble.params)
+    return Progress(ensemble.finished, total, len(ensemble.lanes), done, total * strategy.expected_evaluations)
+
+
+def _identity(problem: Problem, seeds: Sequence[int], strategy: Strategy, width: int | None) -> str:
+    """A fingerprint of what is trained, so that a checkpoint is never continued by another ensemble."""
+    return sha256(repr((problem.description, list(seeds), strategy, width)).encode()).hexdigest()
+
+
+def _save(checkpoint: Path, identity: str, ensemble: _Ensemble) -> None:
+    """Writes the checkpoint beside itself and moves it into place, so that a cut never leaves half a file."""
+    content = {name: value for name, value in vars(ensemble).items() if name != "state"}
+    state = None if ensemble.state is None else ensemble.state.tensors()
+    draft = checkpoint.with_name(checkpoint.name + ".tmp")
+    try:
+        with open(draft, "wb") as file:
+            torch.save({"identity": identity, "ensemble": content, "state": state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, checkpoint)
+    except (OSError, RuntimeError) as error:  # PyTorch words a full disk as a RuntimeError
+        draft.unlink(missing_ok=True)
+        raise error if isinstance(error, OSError) else OSError(str(error)) from error
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _load(checkpoint: Path | None, identity: str, problem: Problem, strategy: Strategy) -> _Ensemble | None:
+    """Reads the checkpoint, or returns None where there is none that fits (and says so if one had to be passed over)."""
+    if checkpoint is None or not checkpoint.exists():
+        return None
+    try:
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        if saved["identity"] != identity:
+            warnings.warn(f"{checkpoint} belongs to another ensemble; these members start again", stacklevel=3)
+            return None
+        ensemble = _Ensemble(**saved["ensemble"])
+        ensemble.params = ensemble.params.to(problem.device)
+        if saved["state"] is not None:
+            stage = strategy.stages[ensemble.stage]
+            ensemble.state = stage.init(problem, ensemble.params[ensemble.lanes]).load(saved["state"])
+        return ensemble
+    except Exception as error:  # whatever a damaged file makes PyTorch raise
+        reason = type(error).__name__
+        warnings.warn(f"{checkpoint} is damaged ({reason}); these members start again", stacklevel=3)
+        return None
+
+
