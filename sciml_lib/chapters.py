@@ -11,6 +11,7 @@ The notebook tools are imported where they are used: a sweep on a bare GPU node 
 from __future__ import annotations
 
 import ast
+import base64
 import contextlib
 import os
 import re
@@ -71,10 +72,7 @@ class Parameter:
         if wanted is float and type(read) is int:
             read = float(read)
         if type(read) is not wanted:
-            raise UserError(
-                f"{self.name}={value!r} is not {words}; "
-                f"write it like the default, -p {self.name} {self.default}"
-            )
+            raise UserError(f"{self.name}={value!r} is not {words}; write it like the default, -p {self.name} {self.default}")
         return read
 
 
@@ -152,13 +150,9 @@ def execute(
         values["runs"] = str(Path(values["runs"]).resolve())
     source, target = _notebook(name), Path(output).resolve()
     if target == source:
-        raise UserError(
-            f"{output} is the committed chapter itself; name another file, as in -o {name}-mine.ipynb"
-        )
+        raise UserError(f"{output} is the committed chapter itself; name another file, as in -o {name}-mine.ipynb")
     if target.suffix != ".ipynb":
-        raise UserError(
-            f"{output} does not end in .ipynb; name the notebook to write, as in -o {name}-mine.ipynb"
-        )
+        raise UserError(f"{output} does not end in .ipynb; name the notebook to write, as in -o {name}-mine.ipynb")
     if not target.parent.is_dir():
         raise UserError(f"there is no folder {target.parent}; create it or choose another output")
     try:
@@ -221,6 +215,7 @@ def refresh(name: str) -> bool:
         scratch = committed.with_suffix(".ipynb.tmp")
         scratch.write_text(text, encoding="utf-8")
         scratch.replace(committed)
+    _write_cover(notebook, ROOT / "book" / "_static" / "covers" / f"{name}.png")
     return text != before
 
 
@@ -235,12 +230,8 @@ def _sources() -> dict[str, Path]:
     """Returns the ``.py`` file of every chapter; folders of the book that begin with ``_`` hold none."""
     book = ROOT / "book"
     if not book.is_dir():
-        raise UserError(
-            "the chapters are not installed with the library; run this from a clone of the repository"
-        )
-    found = (
-        path for path in book.rglob("*.py") if not any(p[0] in "_." for p in path.relative_to(book).parts)
-    )
+        raise UserError("the chapters are not installed with the library; run this from a clone of the repository")
+    found = (path for path in book.rglob("*.py") if not any(p[0] in "_." for p in path.relative_to(book).parts))
     return {path.stem: path for path in found}
 
 
@@ -254,11 +245,17 @@ def _source(name: str) -> Path:
 def _notebook(name: str) -> Path:
     notebook = _source(name).with_suffix(".ipynb")
     if not notebook.exists():
-        raise UserError(
-            f"{notebook.relative_to(ROOT)} is missing; "
-            f"make it with `python -m sciml_lib.chapters refresh {name}`"
-        )
+        raise UserError(f"{notebook.relative_to(ROOT)} is missing; make it with `python -m sciml_lib.chapters refresh {name}`")
     return notebook
+
+
+def _write_cover(notebook: Any, target: Path) -> None:
+    """Keeps the picture of the cell tagged ``cover`` as a file, for the README and the pages that are no notebooks."""
+    for cell in notebook.cells:
+        if "cover" in cell.metadata.get("tags", ()):
+            (picture,) = (o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {}))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(base64.b64decode(picture))
 
 
 def _plain(type_name: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from sciml_lib import chapters
 from sciml_lib.errors import UserError
 
-CHAPTER = '''
+CHAPTER = """
     # ---
     # jupyter:
     #   jupytext:
@@ -45,7 +45,7 @@ CHAPTER = '''
     for _ in tqdm(range(3)):
         pass
     print(profile, seeds, factor, loud, runs)
-'''
+"""
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,71 @@
+"""What networks learned: their solutions over space and time, above the true ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sciml_lib.errors import UserError
+from sciml_lib.figures import style
+
+
+def solutions(
+    learned: Sequence[ArrayLike],
+    true: Sequence[ArrayLike],
+    x: ArrayLike,
+    t: ArrayLike,
+    points: Sequence[ArrayLike],
+    titles: Sequence[str],
+    notes: Sequence[str],
+    *,
+    title: str,
+) -> style.BookFigure:
+    """Draws one column for each network: the true solution, and below it what the network learned, with its points.
+
+    Args:
+        learned: one array ``[n_t, n_x]`` for each network.
+        true: the true solutions, same shapes.
+        x: positions, ``[n_x]``.
+        t: times, ``[n_t]``.
+        points: the collocation points ``[n, 2]`` (x, t) of each network.
+        titles: one line above each column.
+        notes: one line below each column.
+        title: title of the figure.
+
+    Raises:
+        UserError: the lists have different lengths, or a solution has not the shape of the grid.
+    """
+    x, t = np.asarray(x, dtype=float), np.asarray(t, dtype=float)
+    if not len(learned) or len({len(part) for part in (learned, true, points, titles, notes)}) != 1:
+        raise UserError("give one solution, one true solution, one set of points, one title and one note for each network")
+    shape = (t.size, x.size)
+    rows = [[_on_grid(values, shape) for values in part] for part in (true, learned)]
+    limit = max(float(np.abs(values).max()) for values in rows[0])
+    with style.paper():
+        figure = style.new_figure(3.4 * len(titles) + 1.0, 5.6)
+        grid = figure.subplots(2, len(titles), sharex=True, sharey=True, squeeze=False)
+        for row, fields, name in zip(grid, rows, ("true solution", "the network"), strict=True):
+            for axes, values in zip(row, fields, strict=True):
+                mesh = axes.pcolormesh(x, t, values, cmap="RdBu_r", vmin=-limit, vmax=limit, shading="nearest")
+                mesh.set_rasterized(True)
+            row[0].set_ylabel(f"{name}\ntime $t$")
+        for axes, text in zip(grid[0], titles, strict=True):
+            axes.set_title(text)
+        for axes, where, note in zip(grid[1], points, notes, strict=True):
+            where = np.asarray(where, dtype=float)
+            size = float(np.clip(400.0 / len(where), 0.3, 5.0))
+            axes.scatter(where[:, 0], where[:, 1], s=size, color="#20242a", alpha=0.55, linewidths=0)
+            axes.set_xlabel(f"position $x$\n{note}")
+        bar = figure.colorbar(mesh, ax=grid, shrink=0.7, pad=0.015)
+        bar.set_label("$u(x, t)$")
+        figure.suptitle(title)
+    return figure
+
+
+def _on_grid(values: ArrayLike, shape: tuple[int, int]) -> NDArray:
+    field = np.asarray(values, dtype=float)
+    if field.shape != shape:
+        raise UserError(f"a solution has shape {field.shape} but the grid of t and x has {shape}")
+    return field

@@ -1,0 +1,88 @@
+"""Numbers as words: what the sentences, tables and lines of provenance of a chapter are made of.
+
+No number of the book that comes from a run is typed by hand; a chapter fills its sentences with these
+functions.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def counted(n: int, word: str, plural: str = "") -> str:
+    """Returns ``1 cell`` or ``1,200 cells``; zero is written ``no cell``."""
+    if n == 0:
+        return f"no {word}"
+    return f"{n:,} {word if n == 1 else plural or word + 's'}"
+
+
+def percent(share: float) -> str:
+    """Returns a share as ``83 %``, ``n/a`` for NaN; neither 0 nor 100 unless it is exact."""
+    if math.isnan(share):
+        return "n/a"
+    rounded = round(100 * share)
+    if rounded in (0, 100) and share not in (0, 1):
+        return "less than 1 %" if rounded == 0 else "more than 99 %"
+    return f"{rounded} %"
+
+
+def number(value: float, digits: int = 2) -> str:
+    r"""Returns a number with that many significant digits, in Markdown: ``0.031``, ``$2.3 \times 10^{-5}$``."""
+    if math.isnan(value):
+        return "n/a"
+    if math.isinf(value):
+        return "infinite"
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        places = 0 if value == 0 else max(0, digits - 1 - math.floor(math.log10(abs(value))))
+        return f"{value:,.{places}f}"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return rf"${mantissa} \times 10^{{{int(exponent)}}}$"
+
+
+def duration(seconds: float) -> str:
+    """Returns ``40 seconds``, ``12 minutes`` or ``3.5 hours``."""
+    if seconds < 90:
+        return counted(max(1, round(seconds)), "second")
+    if seconds < 5400:
+        return counted(round(seconds / 60), "minute")
+    return f"{seconds / 3600:.1f} hours"
+
+
+def listed(items: Iterable[Any], last: str = "and") -> str:
+    """Returns ``a, b and c``."""
+    words = [str(item) for item in items]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else "none"
+
+
+def strength(kappa: float) -> str:
+    """Returns the usual word for a value of Cohen's kappa (Landis and Koch, 1977)."""
+    if math.isnan(kappa):
+        return "undefined"
+    for limit, word in ((0.0, "no"), (0.2, "slight"), (0.4, "fair"), (0.6, "moderate"), (0.8, "substantial")):
+        if kappa <= limit:
+            return word
+    return "almost perfect"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Returns a Markdown table; the first column is aligned left, the others right."""
+    lines = [header, [":---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(str(entry) for entry in line) + " |" for line in lines)
+
+
+def say(text: str) -> Any:
+    """Returns text as an object that a notebook shows as Markdown."""
+    from IPython.display import Markdown
+
+    return Markdown(text)
+
+
+def small_print(lines: Iterable[tuple[str, str]]) -> Any:
+    """Returns lines of (name, value) as an object that a notebook shows below a figure, small."""
+    from IPython.display import HTML
+
+    parts = [f"{html.escape(name)} <code>{html.escape(value)}</code>" for name, value in lines]
+    return HTML(f'<p class="provenance">{" &middot; ".join(parts)}</p>')

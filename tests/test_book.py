@@ -1,0 +1,209 @@
+"""The built book: no warning, no broken link, and every page right in a real browser with no network."""
+
+import functools
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlparse
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+from sciml_lib import chapters
+
+ROOT = chapters.ROOT
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory):
+    """The finished build of the book in a temporary folder, warnings as errors."""
+    folder = tmp_path_factory.mktemp("book")
+    command = [
+        sys.executable,
+        "-m",
+        "jupyter_book.cli.main",
+        "build",
+        str(ROOT),
+        "--path-output",
+        str(folder),
+    ]
+    environment = {**os.environ, "PYTHONWARNINGS": ""}
+    done = subprocess.run(
+        [*command, "-W", "--keep-going", "--all", "-q"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+    )
+    return folder / "_build" / "html", done
+
+
+@pytest.fixture(scope="session")
+def html(build) -> Path:
+    folder, done = build
+    if done.returncode:
+        pytest.fail("the book does not build; see test_the_book_builds_without_a_warning")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pages(html) -> dict[Path, BeautifulSoup]:
+    return {path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser") for path in sorted(html.rglob("*.html"))}
+
+
+def contents() -> list[str]:
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+
+
+def test_the_book_builds_without_a_warning(build):
+    _, done = build
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def test_every_page_of_the_contents_is_built_and_every_chapter_is_in_the_contents(html):
+    for page in contents():
+        assert (html / f"{page}.html").exists()
+    for name in chapters.names():
+        assert str(chapters._source(name).relative_to(ROOT).with_suffix("")) in contents()
+
+
+def test_every_internal_link_resolves(html, pages):
+    anchors = {
+        path: {tag[key] for key in ("id", "name") for tag in page.find_all(attrs={key: True})} for path, page in pages.items()
+    }
+    broken, seen = [], 0
+    for path, page in pages.items():
+        for tag, attribute in (("a", "href"), ("link", "href"), ("img", "src"), ("script", "src")):
+            for element in page.find_all(tag, attrs={attribute: True}):
+                target, fragment = urldefrag(element[attribute])
+                if urlparse(target).scheme:
+                    continue
+                seen += 1
+                file = (path.parent / unquote(urlparse(target).path)).resolve() if target else path
+                file = file / "index.html" if file.is_dir() else file
+                ok = file.exists() and (not fragment or file not in anchors or unquote(fragment) in anchors[file])
+                if not ok and fragment not in ("", "top"):
+                    broken.append(f"{path.relative_to(html)}: {element[attribute]}")
+                elif not file.exists():
+                    broken.append(f"{path.relative_to(html)}: {element[attribute]}")
+    assert seen > 100
+    assert not broken, "\n".join(sorted(set(broken)))
+
+
+def test_nothing_is_loaded_from_elsewhere(pages):
+    for path, page in pages.items():
+        for tag, attribute in (("link", "href"), ("img", "src"), ("script", "src"), ("iframe", "src")):
+            for element in page.find_all(tag, attrs={attribute: True}):
+                assert not element[attribute].startswith(("http:", "https:", "//")), f"{path.name}: {element}"
+
+
+def test_every_picture_of_the_text_has_alternative_text(pages):
+    pictures = 0
+    for path, page in pages.items():
+        for image in page.select("article img"):
+            pictures += 1
+            assert len(image.get("alt", "")) > 20, f"{path.name}: {image}"
+    assert pictures >= 3
+
+
+def test_the_search_index_knows_the_words_of_the_book(html):
+    index = (html / "searchindex.js").read_text(encoding="utf-8")
+    for word in ("colloc", "regim", "bootstrap", "papermil"):
+        assert f'"{word}' in index or f"{word}" in index.split("terms:")[-1], word
+
+
+@pytest.fixture(scope="session")
+def site(html):
+    """The book on a local server."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(html)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed; the book was not opened in a browser")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as tools:
+        browser = tools.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A fresh page that remembers what went wrong on it."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    page.troubles = []
+    page.on("pageerror", lambda error: page.troubles.append(f"script error: {error}"))
+    page.on("console", lambda message: page.troubles.append(message.text) if message.type == "error" else None)
+    page.on("requestfailed", lambda request: page.troubles.append(f"failed: {request.url}"))
+    page.on("response", lambda r: page.troubles.append(f"{r.status}: {r.url}") if r.status >= 400 else None)
+    page.on("request", lambda r: page.troubles.append(f"external: {r.url}") if not _local(r.url) else None)
+    yield page
+    context.close()
+
+
+def _local(url: str) -> bool:
+    return urlparse(url).hostname == "127.0.0.1" or urlparse(url).scheme in ("data", "blob", "about")
+
+
+@pytest.mark.parametrize("name", [*contents(), "search", "genindex"])
+def test_a_browser_opens_the_page_without_trouble(page, site, name):
+    page.goto(f"{site}/{name}.html", wait_until="networkidle")
+    if page.locator("span.math, div.math").count():
+        page.wait_for_selector("mjx-container", timeout=20_000)
+        page.wait_for_timeout(300)
+        assert page.locator("mjx-merror").count() == 0
+    missing = page.evaluate("[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)")
+    assert missing == []
+    assert page.evaluate("document.querySelectorAll('article figure').length - document.querySelectorAll("
+                         "'article figure img[alt]:not([alt=\"\"]), article figure table').length") <= 0  # fmt: skip
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0, f"the page is {wide} pixels wider than the window"
+    assert page.troubles == []
+
+
+def test_the_root_leads_to_the_landing_page(page, site):
+    page.goto(f"{site}/index.html", wait_until="networkidle")
+    page.wait_for_url("**/book/intro.html")
+    assert page.troubles == []
+
+
+def test_dark_mode_changes_the_page(page, site):
+    page.goto(f"{site}/book/intro.html", wait_until="networkidle")
+    background = "getComputedStyle(document.body).backgroundColor"
+    seen = {}
+    for _ in range(3):  # light, dark, and the system's choice
+        seen[page.evaluate("document.documentElement.dataset.theme")] = page.evaluate(background)
+        page.locator("button.theme-switch-button").first.click()
+    assert set(seen) == {"light", "dark"}
+    assert seen["light"] != seen["dark"]
+    assert page.troubles == []
+
+
+def test_search_finds_a_word(page, site):
+    page.goto(f"{site}/search.html?q=bootstrap", wait_until="networkidle")
+    page.wait_for_selector("ul.search li a", timeout=20_000)
+    assert page.locator("ul.search li a").count() >= 1
+    assert page.troubles == []
