@@ -1,0 +1,31 @@
+"""Regimes of training: thresholds, labels, boundaries with their spread, and agreement with published maps.
+
+Takes arrays (numpy or xarray), returns arrays; knows nothing of training or of stored runs.
+"""
+
+from sciml_lib.regimes import published, thresholds
+from sciml_lib.regimes.agreement import Agreement, Difference, agreement, cohen_kappa
+from sciml_lib.regimes.bootstrap import Bootstrap, bootstrap
+from sciml_lib.regimes.boundaries import Boundary, extract, nominal
+from sciml_lib.regimes.labels import Regime, label, seed_mean, shares
+from sciml_lib.regimes.thresholds import FACTORS, Thresholds
+
+__all__ = [
+    "FACTORS",
+    "Agreement",
+    "Bootstrap",
+    "Boundary",
+    "Difference",
+    "Regime",
+    "Thresholds",
+    "agreement",
+    "bootstrap",
+    "cohen_kappa",
+    "extract",
+    "label",
+    "nominal",
+    "published",
+    "seed_mean",
+    "shares",
+    "thresholds",
+]
