@@ -1,0 +1,23 @@
+"""One function per kind of figure: arrays in, ``matplotlib.figure.Figure`` out, without pyplot's global state.
+
+A figure shows itself when it is the last value of a notebook cell.
+"""
+
+from sciml_lib.figures import provenance, style
+from sciml_lib.figures.boundary_band import boundary_band
+from sciml_lib.figures.digest import digest, print_digest
+from sciml_lib.figures.label_maps import label_maps
+from sciml_lib.figures.regime_map import regime_map, side_by_side
+from sciml_lib.figures.seed_strip import seed_strip
+
+__all__ = [
+    "boundary_band",
+    "digest",
+    "label_maps",
+    "print_digest",
+    "provenance",
+    "regime_map",
+    "seed_strip",
+    "side_by_side",
+    "style",
+]

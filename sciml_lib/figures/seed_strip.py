@@ -1,0 +1,186 @@
+"""Single runs of a few cells, one point a seed: where a mean hides two kinds of outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from sciml_lib.errors import UserError
+from sciml_lib.figures import style
+
+_POINT, _MEAN, _PUBLISHED = "#2b6f8f", "#20242a", "#c2185b"
+
+
+def seed_strip(
+    runs: pd.DataFrame,
+    *,
+    x: str,
+    value: str,
+    x_label: str,
+    value_label: str,
+    title: str,
+    published: xr.Dataset | None = None,
+    threshold: float | None = None,
+    coefficient_name: str = r"$\beta$",
+    data_name: str = r"$N_f$",
+    columns: int = 4,
+) -> style.BookFigure:
+    """Draws every run of a few cells: a panel a cell, a point a seed, a bar at the mean, the published band.
+
+    The vertical axis is logarithmic. A published value is drawn with its reading accuracy (+-5 % of the
+    colour range), open downwards where the figure shows its lowest colour and upwards where it shows its
+    highest.
+
+    Args:
+        runs: one row a run, with the columns ``coefficient``, ``n_data``, ``seed``, and those named by ``x``
+            and ``value``. Infinite values are drawn at the top edge as triangles; rows whose value is NaN are
+            left out.
+        x: column of the horizontal axis, taken as categories in increasing order.
+        value: column of the vertical axis; also the variable of ``published``.
+        x_label: text of the horizontal axis.
+        value_label: text of the vertical axis.
+        title: title of the figure.
+        published: a pair of maps from `sciml_lib.regimes.published.fig1`.
+        threshold: drawn as a dotted line.
+        coefficient_name: symbol of the coefficient, for the panel titles.
+        data_name: symbol of the amount of data, for the panel titles.
+        columns: panels beside each other at most.
+
+    Raises:
+        UserError: a column is missing, there is no run, or a finite value is not positive.
+    """
+    needed = ["coefficient", "n_data", "seed", x, value]
+    absent = [name for name in needed if name not in runs.columns]
+    if absent:
+        raise UserError(f"runs lacks the column {absent[0]!r}: it needs {', '.join(needed)}")
+    runs = runs.dropna(subset=[value])
+    if runs.empty:
+        raise UserError(f"runs has no row with a {value}: run the sweep first")
+    if (runs[value] <= 0).any():
+        raise UserError(f"{value} must be positive to be drawn on a logarithmic axis, got {runs[value].min():g}")
+    order = sorted(runs[x].unique())
+    groups = list(runs.groupby(["n_data", "coefficient"], sort=True))
+    columns = min(columns, len(groups))
+    rows = -(-len(groups) // columns)
+    limits = _limits(runs[value].to_numpy(dtype=float), threshold)
+    with style.paper():
+        figure = style.new_figure(1.2 + 2.55 * columns, 1.35 + 2.5 * rows)
+        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for axes, ((n_data, coefficient), cell) in zip(panels, groups, strict=False):
+            axes.set_yscale("log")
+            axes.set_ylim(limits)
+            _cell(axes, cell, x, value, order)
+            if threshold is not None:
+                axes.axhline(threshold, color="#70777f", linewidth=1.0, linestyle=":", zorder=1)
+            if published is not None:
+                _published(axes, published, value, coefficient, n_data)
+            axes.set_title(f"{coefficient_name} = {coefficient:g}, {data_name} = {n_data:,.10g}", fontsize=10.5)
+            axes.set_xlim(-0.6, len(order) - 0.4)
+            axes.set_xticks(range(len(order)), [f"{v:,.10g}" if np.isreal(v) else str(v) for v in order])
+            axes.yaxis.set_major_locator(LogLocator(numticks=8))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.set(xlabel="", ylabel="")
+        for axes in panels[len(groups) :]:
+            axes.set_visible(False)
+        figure.supxlabel(x_label, fontsize=11.5)
+        figure.supylabel(value_label, fontsize=11.5)
+        figure.suptitle(title)
+        handles: list[Line2D | Patch] = [
+            Line2D([], [], marker="o", linestyle="none", color=_POINT, alpha=0.8, label="one seed"),
+            Line2D([], [], color=_MEAN, linewidth=2.4, label="mean over the seeds"),
+        ]
+        if np.isinf(runs[value]).any():
+            handles.insert(1, Line2D([], [], marker="^", linestyle="none", color=_POINT, label="diverged"))
+        if published is not None:
+            handles.append(Patch(facecolor=_PUBLISHED, alpha=0.22, label="published value, \u00b1 reading accuracy"))
+        if threshold is not None:
+            handles.append(Line2D([], [], color="#70777f", linestyle=":", label="threshold"))
+        figure.legend(handles=handles, loc="outside lower center", ncols=5, columnspacing=1.6)
+    return figure
+
+
+def _limits(values: np.ndarray, threshold: float | None) -> tuple[float, float]:
+    finite = [*values[np.isfinite(values)], *([threshold] if threshold else [])] or [1.0]
+    return float(min(finite)) / 2.2, float(max(finite)) * 2.2
+
+
+def _cell(axes: Axes, cell: pd.DataFrame, x: str, value: str, order: list) -> None:
+    finite = cell[np.isfinite(cell[value])]
+    if not finite.empty:
+        # A swarm moves overlapping points apart by a rule, not by chance: the same data give the same figure.
+        sns.swarmplot(
+            data=finite,
+            x=x,
+            y=value,
+            order=order,
+            ax=axes,
+            size=5.5,
+            color=_POINT,
+            alpha=0.8,
+            linewidth=0.5,
+            edgecolor="white",
+            zorder=3,
+            warn_thresh=1.0,
+        )
+    for place, level in enumerate(order):
+        values = cell.loc[cell[x] == level, value].to_numpy(dtype=float)
+        lost = int(np.isinf(values).sum())
+        if lost:
+            offsets = place + 0.14 * (np.arange(lost) - (lost - 1) / 2)
+            axes.plot(
+                offsets,
+                [0.97] * lost,
+                transform=axes.get_xaxis_transform(),
+                marker="^",
+                linestyle="none",
+                color=_POINT,
+                markersize=6,
+                gid="diverged",
+            )
+        if values.size and np.isfinite(values.mean()):
+            axes.plot(
+                [place - 0.3, place + 0.3],
+                [values.mean()] * 2,
+                color=_MEAN,
+                linewidth=2.4,
+                zorder=4,
+                gid="mean",
+            )
+
+
+def _published(axes: Axes, published: xr.Dataset, value: str, coefficient: float, n_data: float) -> None:
+    found = _published_value(published, value, coefficient, n_data)
+    if found is None:
+        return
+    bottom, top = axes.get_ylim()
+    low, high = max(found["low"], bottom), min(found["high"], top)
+    axes.axhspan(low, high, facecolor=_PUBLISHED, alpha=0.14, linewidth=0, zorder=0.5, gid="published")
+    for edge in (found["low"], found["high"]):
+        if bottom < edge < top:
+            axes.axhline(edge, color=_PUBLISHED, linewidth=0.7, alpha=0.6, zorder=0.6)
+
+
+def _published_value(published: xr.Dataset, value: str, coefficient: float, n_data: float) -> Mapping[str, float] | None:
+    """The interval in which a published value lies, or nothing if the figure does not show the cell."""
+    i = np.flatnonzero(np.isclose(published["coefficient"].values.astype(float), coefficient, rtol=1e-6))
+    j = np.flatnonzero(np.isclose(published["n_data"].values.astype(float), n_data, rtol=1e-6))
+    if i.size == 0 or j.size == 0:
+        return None
+    cell = published.isel(coefficient=int(i[0]), n_data=int(j[0]))
+    if bool(cell[f"{value}_hidden"]):
+        return None
+    accuracy = published[value].attrs["accuracy"]
+    centre = float(cell[value])
+    return {
+        "low": 0.0 if bool(cell[f"{value}_low"]) else max(0.0, centre - accuracy),
+        "high": np.inf if bool(cell[f"{value}_high"]) else centre + accuracy,
+    }

@@ -1,0 +1,179 @@
+"""The look of the figures: the paper's colours and scales, on one white ground in light and dark mode."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+from collections.abc import Iterator, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import Colormap, ListedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from numpy.typing import ArrayLike, NDArray
+
+RC = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10.5,
+    "axes.titlesize": 12,
+    "axes.labelsize": 11.5,
+    "axes.linewidth": 0.8,
+    "axes.grid": False,
+    "axes.facecolor": "white",
+    "axes.axisbelow": True,
+    "figure.facecolor": "white",
+    "figure.titlesize": 13.5,
+    "savefig.facecolor": "white",
+    "text.color": "#1b1f24",
+    "axes.labelcolor": "#1b1f24",
+    "axes.edgecolor": "#40464d",
+    "xtick.color": "#40464d",
+    "ytick.color": "#40464d",
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 9.5,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "hatch.linewidth": 0.6,
+    "mathtext.fontset": "dejavusans",
+}
+
+REGIME_COLOURS = {1: "#f3e3a1", 2: "#39568c", 3: "#e08a3c"}
+"""Regime I, II, III: pale, dark and middle in grey too, and distinct to colour-blind eyes."""
+
+BOUNDARY_COLOURS = {"train": "#2b4c8c", "test": "#b3541e"}
+"""Bands of the training (solid) and the test (dashed) boundary."""
+
+LINESTYLES = {"train": "-", "test": (0, (3.2, 1.8))}
+THRESHOLD = {"marker": ">", "markersize": 6, "color": "#20242a", "linestyle": "none"}
+MISSING = {"facecolor": "#eceef0", "edgecolor": "#a3abb3", "hatch": "////", "linewidth": 0.0}
+
+
+class BookFigure(Figure):
+    """A figure that shows itself in a notebook without pyplot, and so without any global state."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=150, bbox_inches="tight", metadata={"Software": None})
+        width, height = (self.get_size_inches() * 96).astype(int).tolist()
+        return buffer.getvalue(), {"width": width, "height": height}
+
+
+@contextlib.contextmanager
+def paper() -> Iterator[None]:
+    """Applies the look to everything drawn inside the ``with`` block, and only there."""
+    with matplotlib.rc_context(RC):
+        yield
+
+
+def new_figure(width: float, height: float) -> BookFigure:
+    """Returns an empty figure of this size in inches, laid out so that nothing overlaps."""
+    figure = BookFigure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06, wspace=0.03, hspace=0.03)
+    return figure
+
+
+@functools.cache
+def map_colours() -> Colormap:
+    """The paper's colours: the part [0, 0.8] of reversed viridis; yellow is low, dark blue high."""
+    colours = matplotlib.colormaps["viridis_r"](np.linspace(0.0, 0.8, 256))
+    return ListedColormap(colours, name="viridis_r_0_08")
+
+
+def factor_colour(factor: float, factors: Sequence[float]) -> tuple[float, float, float, float]:
+    """Colour of a boundary: the part [0.1, 0.9] of plasma, equally spaced, dark for the lowest factor."""
+    order = sorted(factors)
+    place = 0.5 if len(order) == 1 else order.index(factor) / (len(order) - 1)
+    return matplotlib.colormaps["plasma"](0.1 + 0.8 * place)
+
+
+def casing(colour: tuple[float, ...], width: float) -> list[withStroke]:
+    """A thin rim around a line, dark around a light one and the reverse: it is seen on any cell."""
+    luminance = float(np.dot(colour[:3], (0.299, 0.587, 0.114)))
+    return [withStroke(linewidth=width + 1.3, foreground="#20242a" if luminance > 0.5 else "white", alpha=0.75)]
+
+
+def colour_range(values: ArrayLike) -> tuple[float, float]:
+    """Returns the 5th and 95th percentile of the finite values (Eq. 22), widened if they coincide."""
+    finite = np.asarray(values, dtype=float)
+    finite = finite[np.isfinite(finite)]
+    if finite.size == 0:
+        return 0.0, 1.0
+    low, high = (float(p) for p in np.percentile(finite, [5, 95]))
+    return (low, high) if high > low else (low, low + (abs(low) or 1.0) * 0.1)
+
+
+def cells(axes: Axes, values: NDArray, *, norm: Normalize, cmap: Colormap, rim: str | None = None) -> QuadMesh:
+    """Draws a map cell by cell, nothing interpolated; cells without a value are hatched grey.
+
+    Args:
+        axes: where to draw.
+        values: ``[n_coefficient, n_data]``; infinite values take the last colour and an infinity sign.
+        norm: the colour scale.
+        cmap: the colours.
+        rim: colour of thin lines between the cells, or none.
+    """
+    n_x, n_y = values.shape
+    drawn = np.ma.masked_invalid(np.where(np.isposinf(values), np.finfo(np.float32).max, values)).T
+    edges_x, edges_y = np.arange(n_x + 1) - 0.5, np.arange(n_y + 1) - 0.5
+    mesh = axes.pcolormesh(edges_x, edges_y, drawn, norm=norm, cmap=cmap, edgecolors=rim or "none", linewidth=0.4)
+    for i, j in np.argwhere(np.isnan(values)):
+        axes.add_patch(Rectangle((i - 0.5, j - 0.5), 1, 1, gid="missing", zorder=1.5, **MISSING))
+    for i, j in np.argwhere(np.isposinf(values)):
+        axes.text(i, j, "\u221e", ha="center", va="center", color="white", fontsize=9)
+    axes.set_xlim(-0.5, n_x - 0.5)
+    axes.set_ylim(-0.5, n_y - 0.5)
+    axes.set_aspect("equal")
+    return mesh
+
+
+def category_axes(axes: Axes, coefficient: ArrayLike, n_data: ArrayLike, coefficient_label: str, data_label: str) -> None:
+    """Labels the equally spaced, categorical axes of a map with the values of its grid."""
+    coefficient, n_data = np.asarray(coefficient), np.asarray(n_data)
+    axes.set_xticks(range(coefficient.size), [f"{value:g}" for value in coefficient])
+    axes.set_yticks(range(n_data.size), [f"{value:,.10g}" for value in n_data])
+    axes.set_xlabel(coefficient_label)
+    axes.set_ylabel(data_label)
+    axes.tick_params(length=2.5)
+
+
+def colour_bar(axes: Axes, mesh: QuadMesh, threshold: float | None = None) -> Colorbar:
+    """Adds a map's own colour bar, with open ends and the threshold marked on it.
+
+    Args:
+        axes: the map's axes.
+        mesh: its cells.
+        threshold: value to mark, left out if it lies beyond the ends.
+    """
+    # An inset follows the map's square cells, which axes taken from the layout would not.
+    place = axes.inset_axes((1.035, 0.0, 0.042, 1.0))
+    bar = axes.figure.colorbar(mesh, cax=place, extend="both", extendfrac=0.035)
+    formatter = ScalarFormatter(useMathText=True)
+    formatter.set_powerlimits((-2, 3))
+    bar.ax.yaxis.set_major_locator(MaxNLocator(6))
+    bar.ax.yaxis.set_major_formatter(formatter)
+    bar.ax.yaxis.get_offset_text().set(ha="left", fontsize=9.5)
+    bar.outline.set_linewidth(0.6)
+    low, high = mesh.norm.vmin, mesh.norm.vmax
+    if threshold is not None and low < threshold < high:
+        bar.ax.axhline(threshold, color="#20242a", linewidth=1.4)
+        bar.ax.plot(
+            [-0.22],
+            [threshold],
+            transform=bar.ax.get_yaxis_transform(),
+            clip_on=False,
+            gid="threshold",
+            **THRESHOLD,
+        )
+    return bar
+
+
+def missing_handle(text: str = "not computed") -> Patch:
+    """Legend entry of a hatched cell."""
+    return Patch(label=text, **MISSING)
