@@ -192,7 +192,7 @@ class JetWorkspace:
         Returns:
             Gradient ``[m, P]``.
         """
-        m, n, k = len(cotangent), self.layout.n_points, self.layout.n_jets
+        m, n = len(cotangent), self.layout.n_points
         grad = cotangent.new_empty(m, self.model.n_params)
         into = self.model.layers(grad)
         *hidden, (weight, _) = self._layers

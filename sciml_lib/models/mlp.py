@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +43,7 @@ class MLP:
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """``(out, in)`` of every layer's weight."""
         widths = (self.n_inputs, *self.hidden, self.n_outputs)
-        return tuple((out, into) for into, out in zip(widths[:-1], widths[1:], strict=True))
+        return tuple((out, into) for into, out in pairwise(widths))
 
     @property
     def n_params(self) -> int:
