@@ -55,7 +55,7 @@ def boundary_band(
     n_data = _checks.increasing("n_data", n_data, train.shape[1])
     words = {"train": "Training loss above its threshold", "test": "Test error above its threshold"}
     with style.paper():
-        figure = style.new_figure(11.2, 1.7 + 3.75 * max(0.45, min(1.15, n_data.size / coefficient.size)))
+        figure = style.new_figure(11.2, 1.95 + 3.75 * max(0.45, min(1.15, n_data.size / coefficient.size)))
         panels = figure.subplots(1, 2, sharey=True)
         for axes, kind in zip(panels, words, strict=True):
             colour = style.BOUNDARY_COLOURS[kind]

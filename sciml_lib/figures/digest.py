@@ -63,7 +63,12 @@ def _entries(figure: Figure) -> Iterator[str]:
     for legend in figure.legends:
         yield f"legend {[text.get_text() for text in legend.get_texts()]}"
     for axes in _all_axes(figure):
-        if axes.get_visible() and axes.get_label() != "<colorbar>":
+        if hasattr(axes, "_colorbar"):
+            marks = [line for line in axes.lines if line.get_gid() == "threshold"]
+            yield f"colour bar {axes.get_ylabel()!r} {_numbers(axes.get_ylim())}"
+            for mark in marks:
+                yield from _artist(axes, mark)
+        elif axes.get_visible():
             yield from _axes(axes)
 
 

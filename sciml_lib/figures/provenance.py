@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from matplotlib.figure import Figure
-
 CHANGED = "\u26a0 the library has changed since"
 """The mark of a figure whose runs were made by another state of the library."""
 
@@ -42,12 +40,6 @@ def line(attrs: Mapping[str, Any]) -> str:
     if attrs.get("library_changed"):
         parts.append(CHANGED)
     return " \u00b7 ".join(parts)
-
-
-def stamp(figure: Figure, attrs: Mapping[str, Any]) -> Figure:
-    """Writes the provenance line in small letters under a figure and returns the figure."""
-    figure.text(0.5, -0.005, line(attrs), ha="center", va="top", fontsize=7.5, color="#6b7280", gid="provenance")
-    return figure
 
 
 def ranges(numbers: Iterable[int]) -> str:

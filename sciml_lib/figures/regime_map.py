@@ -107,7 +107,8 @@ def side_by_side(
         test_mean: our seed mean of the test error, same shape.
         coefficient: our coefficients.
         n_data: our amounts of data.
-        published: the published pair, from `sciml_lib.regimes.published.fig1`.
+        published: the published pair, from `sciml_lib.regimes.published.fig1`; a part of it, as in
+            ``published.sel(n_data=slice(None, 2000))``, leaves the other rows out.
         thresholds: for the numerals and the marks on the colour bars; the same for both.
         boundaries: our curves.
         published_boundaries: curves extracted from the published values in the same way.

@@ -68,8 +68,8 @@ def seed_strip(
         raise UserError(f"{value} must be positive to be drawn on a logarithmic axis, got {runs[value].min():g}")
     order = sorted(runs[x].unique())
     groups = list(runs.groupby(["n_data", "coefficient"], sort=True))
-    columns = min(columns, len(groups))
     rows = -(-len(groups) // columns)
+    columns = -(-len(groups) // rows)
     limits = _limits(runs[value].to_numpy(dtype=float), threshold)
     with style.paper():
         figure = style.new_figure(1.2 + 2.55 * columns, 1.35 + 2.5 * rows)
@@ -91,8 +91,11 @@ def seed_strip(
             axes.set(xlabel="", ylabel="")
         for axes in panels[len(groups) :]:
             axes.set_visible(False)
-        figure.supxlabel(x_label, fontsize=11.5)
-        figure.supylabel(value_label, fontsize=11.5)
+        for axes in panels[max(0, len(groups) - columns) : len(groups)]:  # the lowest panel of each column
+            axes.tick_params(labelbottom=True)
+            axes.set_xlabel(x_label)
+        for axes in panels[: len(groups) : columns]:
+            axes.set_ylabel(value_label)
         figure.suptitle(title)
         handles: list[Line2D | Patch] = [
             Line2D([], [], marker="o", linestyle="none", color=_POINT, alpha=0.8, label="one seed"),
