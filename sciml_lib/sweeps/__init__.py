@@ -1,0 +1,1 @@
+"""Sweeps: what is trained, where it is stored, how it is gone on with."""

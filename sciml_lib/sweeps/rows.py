@@ -1,0 +1,171 @@
+"""The table ``cells.csv``: how one run is written as a line, and how a line is judged when it is read."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sciml_lib.errors import UserError
+from sciml_lib.optim import Status
+from sciml_lib.strategies import MemberResult
+from sciml_lib.sweeps.spec import Cell, Plan
+
+STATUSES = tuple(status.label for status in Status if status is not Status.RUNNING)
+"""How a run can end."""
+
+SUM_TOLERANCE = 1e-3
+"""The blocks of a stored loss add up to it within this relative error; float32 leaves about 1e-6."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One stored run; :class:`~sciml_lib.strategies.MemberResult` says what the numbers mean."""
+
+    cell: Cell
+    status: str
+    train_loss: float
+    block_losses: dict[str, float]
+    test_error: float
+    iterations: int
+    evaluations: int
+    seconds: float
+    device: str
+
+    @classmethod
+    def of(cls, cell: Cell, result: MemberResult, device: str) -> Row:
+        """The row of a member that has ended."""
+        return cls(
+            cell=cell,
+            status=result.status,
+            train_loss=result.train_loss,
+            block_losses=dict(result.block_losses),
+            test_error=result.test_error,
+            iterations=result.iterations,
+            evaluations=result.evaluations,
+            seconds=round(result.seconds, 3),
+            device=device.replace(",", " "),
+        )
+
+    def line(self) -> str:
+        """The line of the table, with its end; floats are written so that they read back exactly."""
+        cell, blocks = self.cell, self.block_losses.values()
+        fields = [repr(cell.coefficient), cell.n_data, cell.seed, self.status, repr(self.train_loss)]
+        fields += [*map(repr, blocks), repr(self.test_error), self.iterations, self.evaluations, repr(self.seconds)]
+        return ",".join(map(str, [*fields, self.device])) + "\n"
+
+
+def header(blocks: Sequence[str]) -> str:
+    """The first line of the table, with its end."""
+    losses = [f"loss_{name}" for name in blocks]
+    columns = ["coefficient", "n_data", "seed", "status", "train_loss", *losses]
+    return ",".join([*columns, "test_error", "iterations", "evaluations", "seconds", "device"]) + "\n"
+
+
+def read(path: Path, plan: Plan, blocks: Sequence[str]) -> tuple[list[Row], int]:
+    """Reads the table and checks every line of it.
+
+    Args:
+        path: the file; one that does not exist is an empty table.
+        plan: what may be in it.
+        blocks: names of the residual blocks.
+
+    Returns:
+        The rows, and the number of bytes that are in order: what follows is a line that was cut off while it was
+        written (a warning says so).
+
+    Raises:
+        UserError: names the file, the line, what is wrong with it and what to do.
+    """
+    data = path.read_bytes() if path.exists() else b""
+    whole = data.rstrip(b"\0")  # a power cut can leave zeros where the last line should be
+    good = whole.rfind(b"\n") + 1
+    if good < len(data):
+        lost = "its last line was cut off" if good else "its only line was cut off"
+        warnings.warn(f"{path}: {lost} and is left out; that run will be trained again", stacklevel=2)
+    if good == 0:
+        if whole and not header(blocks).encode().startswith(whole):
+            raise _error(path, 1, f"it begins with {whole[:40]!r}, which is no table of this sweep", plan)
+        return [], 0
+    try:
+        lines = data[:good].decode("utf-8").split("\n")[:-1]
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise _error(path, line, "it is not text", plan) from None
+    lines = [line.removesuffix("\r") for line in lines]
+    if lines[0] + "\n" != header(blocks):
+        raise _error(path, 1, f"the columns are not {header(blocks).strip()}", plan)
+    rows: list[Row] = []
+    planned, first = set(plan.cells), {}
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            row = _parse(line, blocks)
+            if row.cell not in planned:
+                raise ValueError(f"{_words(row.cell, plan)} is not in the plan of {plan.sweep.id}, {plan.profile}")
+            if row.cell in first:
+                raise ValueError(f"{_words(row.cell, plan)} is already in line {first[row.cell]}")
+        except ValueError as error:
+            raise _error(path, number, str(error), plan) from None
+        first[row.cell] = number
+        rows.append(row)
+    return rows, good
+
+
+def _parse(line: str, blocks: Sequence[str]) -> Row:
+    """Reads one line; a ValueError says what is wrong with it."""
+    names = header(blocks).strip().split(",")
+    fields = line.split(",")
+    if len(fields) != len(names):
+        raise ValueError(f"{len(fields)} fields instead of {len(names)}")
+    text = dict(zip(names, fields, strict=True))
+    cell = Cell(_number(text, "coefficient"), _count(text, "n_data"), _count(text, "seed"))
+    if not math.isfinite(cell.coefficient):
+        raise ValueError(f"coefficient={text['coefficient']!r} is not finite")
+    if text["status"] not in STATUSES:
+        raise ValueError(f"status={text['status']!r} is none of {', '.join(STATUSES)}")
+    row = Row(
+        cell=cell,
+        status=text["status"],
+        train_loss=_number(text, "train_loss"),
+        block_losses={name: _number(text, f"loss_{name}") for name in blocks},
+        test_error=_number(text, "test_error"),
+        iterations=_count(text, "iterations"),
+        evaluations=_count(text, "evaluations"),
+        seconds=_number(text, "seconds"),
+        device=text["device"],
+    )
+    for name in ("train_loss", "test_error", "seconds", *(f"loss_{name}" for name in blocks)):
+        if _number(text, name) < 0:
+            raise ValueError(f"{name}={text[name]!r} is negative")
+    if not math.isfinite(row.seconds):
+        raise ValueError(f"seconds={text['seconds']!r} is not finite")
+    total = sum(row.block_losses.values())
+    if not math.isclose(total, row.train_loss, rel_tol=SUM_TOLERANCE) and math.isfinite(total + row.train_loss):
+        raise ValueError(f"train_loss={text['train_loss']} is not the sum {total:.6g} of its blocks")
+    return row
+
+
+def _number(text: dict[str, str], name: str) -> float:
+    try:
+        return float(text[name])
+    except ValueError:
+        raise ValueError(f"{name}={text[name]!r} is not a number") from None
+
+
+def _count(text: dict[str, str], name: str) -> int:
+    if not (text[name].isascii() and text[name].isdigit()):
+        raise ValueError(f"{name}={text[name]!r} is not a whole number")
+    return int(text[name])
+
+
+def _words(cell: Cell, plan: Plan) -> str:
+    name = plan.specification["coefficient_name"]
+    return f"the run {name}={cell.coefficient:g}, n_data={cell.n_data}, seed={cell.seed}"
+
+
+def _error(path: Path, line: int, what: str, plan: Plan) -> UserError:
+    mend = "the run will be trained again" if line > 1 else "what it held will be trained again"
+    remove = "delete that line" if line > 1 else f"move the file away (or `{plan.command} --restart`)"
+    return UserError(f"{path}, line {line}: {what}; restore the file, or {remove}: {mend}")
