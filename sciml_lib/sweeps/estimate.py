@@ -1,0 +1,116 @@
+"""How long the runs that are missing will take."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection
+from statistics import median
+
+import numpy as np
+import torch
+
+from sciml_lib.errors import UserError
+from sciml_lib.sweeps import devices, planner, store
+from sciml_lib.sweeps.rows import Row
+from sciml_lib.sweeps.spec import Cell, Plan
+
+CALIBRATION_SECONDS = 1.0
+CONDITION_POINTS = 500
+"""Initial and boundary points come on top of n_data; so much of a run's cost does not depend on it."""
+
+
+def stored_rows(plan: Plan, runs: str | os.PathLike[str] | None, device_label: str) -> list[Row]:
+    """Runs of the same recipe on the same device, stored in any profile of the sweep."""
+    found = []
+    for profile in plan.sweep.profiles:
+        other = plan.sweep.at(profile)
+        if other.hash != plan.hash:
+            continue
+        try:
+            found += [row for row in store.read(other, runs).rows if row.device == device_label]
+        except UserError:
+            if profile == plan.profile:
+                raise
+    return found
+
+
+def from_rows(rows: Collection[Row], cells: Collection[Cell]) -> float:
+    """Seconds that ``cells`` will take if they take what ``rows`` took; NaN without rows.
+
+    The median of each amount of data is interpolated linearly between them; beyond their ends it grows in proportion
+    to the number of points.
+    """
+    if not rows:
+        return float("nan")
+    by_data: dict[int, list[float]] = {}
+    for row in rows:
+        by_data.setdefault(row.cell.n_data, []).append(row.seconds)
+    return _interpolated({n: median(seconds) for n, seconds in by_data.items()}, cells)
+
+
+def calibrated(plan: Plan, cells: Collection[Cell], device: torch.device) -> float:
+    """Seconds that ``cells`` will take at most, from about a second of real steps at the ends of their range."""
+    amounts = sorted({cell.n_data for cell in cells})
+    ends = sorted({amounts[0], amounts[-1]})
+    measured = {}
+    for n in ends:
+        members = [cell.coefficient for cell in cells if cell.n_data == n]
+        measured[n] = _seconds_a_run(plan, members, n, device, CALIBRATION_SECONDS / len(ends))
+    return _interpolated(measured, cells)
+
+
+def seconds_left(
+    plan: Plan,
+    cells: Collection[Cell],
+    device: torch.device,
+    runs: str | os.PathLike[str] | None = None,
+    *,
+    calibrate: bool = True,
+) -> float:
+    """Seconds that ``cells`` will take, from stored runs where there are any, else from a calibration.
+
+    Args:
+        plan: the sweep and profile.
+        cells: the runs that are missing.
+        device: what will train them.
+        runs: the folder of all stores.
+        calibrate: whether a second may be spent on measuring.
+
+    Returns:
+        Seconds; NaN if nothing is stored and nothing may be measured.
+    """
+    if not cells:
+        return 0.0
+    estimate = from_rows(stored_rows(plan, runs, devices.label(device)), cells)
+    return calibrated(plan, cells, device) if np.isnan(estimate) and calibrate else estimate
+
+
+def _seconds_a_run(plan: Plan, members: list[float], n_data: int, device: torch.device, limit: float) -> float:
+    """A member's share of the time of its whole budget, from steps of every stage."""
+    # On a CPU the cost is in proportion to the members; a GPU has to be measured as it will be used.
+    count = min(len(members), 4) if device.type == "cpu" else len(members)
+    count = min(count, planner.lanes(plan, n_data, count, device, devices.memory_budget(device)))
+    problem = plan.problem(members[:count], n_data, device)
+    total, stages = 0.0, plan.strategy.stages
+    for stage in stages:
+        state = stage.step(problem, stage.init(problem, problem.init([0] * count)))  # the first allocates its buffers
+        start, steps = time.perf_counter(), 0
+        while steps == 0 or time.perf_counter() - start < limit / len(stages):
+            state = stage.step(problem, state)
+            steps += 1
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        total += (time.perf_counter() - start) / steps / count * stage.expected_evaluations
+    return total
+
+
+def _interpolated(seconds: dict[int, float], cells: Collection[Cell]) -> float:
+    """Sum over the cells of seconds known at some amounts of data."""
+    known = sorted(seconds)
+    total = 0.0
+    for cell in cells:
+        nearest = min(max(cell.n_data, known[0]), known[-1])
+        beyond = (cell.n_data + CONDITION_POINTS) / (nearest + CONDITION_POINTS)
+        total += beyond * float(np.interp(nearest, known, [seconds[n] for n in known]))
+    return total

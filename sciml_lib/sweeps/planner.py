@@ -1,0 +1,169 @@
+"""From the runs that are missing to ensembles that fit the memory, and back to them after a stop.
+
+All runs with the same amount of data share their points and train as one ensemble. An ensemble that has begun leaves
+two files in its store until it ends: ``.checkpoint-n<n_data>-<identity>.json``, its members, and ``....pt``, where they
+are. After a stop the same members go on, although some of them may have their row by then.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+import zipfile
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+
+from sciml_lib.errors import UserError
+from sciml_lib.problems import PINN
+from sciml_lib.strategies import memory_per_member
+from sciml_lib.sweeps import devices, store
+from sciml_lib.sweeps.spec import Cell, Plan
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Runs that train side by side.
+
+    Attributes:
+        cells: the runs, all with the same n_data.
+        width: lanes; how many of them train at a time.
+        spec_hash: fingerprint of the recipe.
+    """
+
+    cells: tuple[Cell, ...]
+    width: int
+    spec_hash: str
+
+    @property
+    def n_data(self) -> int:
+        """The amount of data that its members share."""
+        return self.cells[0].n_data
+
+    @property
+    def record(self) -> bytes:
+        """Its members, for the file beside its checkpoint."""
+        content = {"spec_hash": self.spec_hash, "width": self.width, "cells": [list(cell) for cell in self.cells]}
+        return (json.dumps(content) + "\n").encode()
+
+    def checkpoint(self, folder: Path) -> Path:
+        """Where its checkpoint is, in the folder of its store."""
+        return folder / f".checkpoint-n{self.n_data}-{sha256(self.record).hexdigest()[:8]}.pt"
+
+    def begin(self, folder: Path) -> None:
+        """Writes down its members before they train."""
+        store.replace(self.checkpoint(folder).with_suffix(".json"), self.record)
+
+    def end(self, folder: Path) -> None:
+        """Removes its files after they have trained."""
+        _discard(self.checkpoint(folder))
+
+
+def ensembles(
+    plan: Plan,
+    done: Collection[Cell],
+    wanted: Iterable[Cell],
+    folder: Path,
+    device: torch.device,
+    *,
+    memory: int | None = None,
+) -> list[Ensemble]:
+    """Plans the runs that are wanted and not stored, the cheap amounts of data first.
+
+    An ensemble that was stopped goes on as it was, if all of its missing members are wanted.
+
+    Args:
+        plan: the sweep and profile.
+        done: runs that are stored.
+        wanted: runs to train.
+        folder: the store, where checkpoints are looked for; files of ensembles that have ended are removed.
+        device: what trains.
+        memory: bytes there are; measured by default.
+
+    Returns:
+        Ensembles in the order in which to train them.
+
+    Raises:
+        UserError: if not even one run fits the memory.
+    """
+    missing = [cell for cell in wanted if cell not in set(done)]
+    memory = devices.memory_budget(device) if memory is None else memory
+    planned: list[Ensemble] = []
+    for record in sorted(folder.glob(".checkpoint-*.json")):
+        ensemble = _resumable(record, plan)
+        if ensemble is None or set(ensemble.cells) <= set(done):
+            _discard(record)
+        elif set(ensemble.cells) - set(done) <= set(missing):
+            if ensemble.width <= lanes(plan, ensemble.n_data, len(ensemble.cells), device, memory):
+                planned.append(ensemble)
+                missing = [cell for cell in missing if cell not in ensemble.cells]
+            else:
+                warnings.warn(f"{record.stem} does not fit the memory here; its members start again", stacklevel=2)
+                _discard(record)
+    for n_data in sorted({cell.n_data for cell in missing}):
+        cells = tuple(cell for cell in missing if cell.n_data == n_data)
+        planned.append(Ensemble(cells, lanes(plan, n_data, len(cells), device, memory), plan.hash))
+    return sorted(planned, key=lambda ensemble: ensemble.n_data)
+
+
+def lanes(plan: Plan, n_data: int, members: int, device: torch.device, memory: int) -> int:
+    """How many of the members fit the memory side by side.
+
+    Raises:
+        UserError: if not even one does.
+    """
+    problem = plan.problem(plan.coefficients[:1], n_data, device)
+    each = memory_per_member(problem, plan.strategy)
+    room = memory - evaluation_bytes(problem, members)
+    if room < each:
+        need, have = (each + evaluation_bytes(problem, 1)) / 1e9, memory / 1e9
+        if need > have:
+            raise UserError(
+                f"a run with n_data={n_data} takes {need:.1f} GB and {have:.1f} GB may be used; "
+                "close other programs, or use a machine or a profile with more room"
+            )
+        return 1
+    return max(1, min(members, room // each))
+
+
+def evaluation_bytes(problem: PINN, members: int) -> int:
+    """Size of the buffers of an evaluation, which groups of members use in turn."""
+    return min(problem.group_size, members) * problem.workspace_bytes_per_member
+
+
+def _resumable(record: Path, plan: Plan) -> Ensemble | None:
+    """The ensemble whose checkpoint can be gone on with; None if there is nothing to go on with."""
+    checkpoint = record.with_suffix(".pt")
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+        cells = tuple(Cell(float(c), int(n), int(seed)) for c, n, seed in content["cells"])
+        ensemble = Ensemble(cells, int(content["width"]), str(content["spec_hash"]))
+        fits = ensemble.spec_hash == plan.hash and cells and set(cells) <= set(plan.cells)
+        fits = fits and ensemble.width >= 1 and ensemble.checkpoint(record.parent) == checkpoint
+    except (OSError, ValueError, KeyError, TypeError):
+        fits = False
+    if not fits:
+        warnings.warn(f"{record} does not belong to {plan.sweep.id}, {plan.profile}; it is ignored", stacklevel=3)
+        return None
+    if not checkpoint.exists():
+        return None
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            damaged = archive.testzip() is not None
+    except (OSError, zipfile.BadZipFile):
+        damaged = True
+    if damaged:
+        warnings.warn(f"{checkpoint} is damaged; the runs that it held start again", stacklevel=3)
+        return None
+    return ensemble
+
+
+def _discard(file: Path) -> None:
+    """Removes both files of an ensemble, the checkpoint first: a checkpoint without its record is never used."""
+    for suffix in (".pt", ".json"):
+        with suppress(OSError):
+            file.with_suffix(suffix).unlink(missing_ok=True)
