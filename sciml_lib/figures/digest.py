@@ -20,7 +20,7 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
-from matplotlib.ticker import FixedFormatter
+from matplotlib.ticker import FixedLocator
 from numpy.typing import ArrayLike
 
 _DIGITS = 4
@@ -83,8 +83,10 @@ def _axes(axes: Axes) -> Iterator[str]:
     yield f"axes {titles} {axes.get_xlabel()!r} {axes.get_ylabel()!r} {axes.get_xscale()} {axes.get_yscale()}"
     yield f"limits {_numbers(axes.get_xlim())} {_numbers(axes.get_ylim())}"
     for axis in (axes.xaxis, axes.yaxis):
-        if isinstance(axis.get_major_formatter(), FixedFormatter):
-            yield f"ticks {_numbers(axis.get_ticklocs())} {axis.get_major_formatter().seq}"
+        # Ticks that were set count; those that the drawing library chose are left to it.
+        if isinstance(axis.get_major_locator(), FixedLocator):
+            places = axis.get_major_locator()()
+            yield f"ticks {_numbers(places)} {axis.get_major_formatter().format_ticks(places)}"
     if axes.get_legend() is not None:
         yield f"legend {[text.get_text() for text in axes.get_legend().get_texts()]}"
     decoration = {id(part) for part in (axes.patch, axes.title, axes._left_title, axes._right_title, *axes.spines.values())}

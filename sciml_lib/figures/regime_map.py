@@ -305,15 +305,15 @@ def _moved(boundary: Boundary, to_x: NDArray, to_y: NDArray) -> Boundary:
 
 def _to_edge(line: NDArray, shape: tuple[int, int]) -> NDArray:
     """Adds the half cell between an outermost node and the edge of the map, where the map is constant."""
-    if np.array_equal(line[0], line[-1]):
+    if np.allclose(line[0], line[-1]):
         return line
     ends = []
     for end in (line[0], line[-1]):
         outer = end.copy()
         for axis in (0, 1):
-            if end[axis] == 0:
+            if np.isclose(end[axis], 0):
                 outer[axis] = -0.5
-            elif end[axis] == shape[axis] - 1:
+            elif np.isclose(end[axis], shape[axis] - 1):
                 outer[axis] = shape[axis] - 0.5
         ends.append(outer)
     return np.vstack([ends[0], line, ends[1]])

@@ -61,7 +61,7 @@ def seed_strip(
     absent = [name for name in needed if name not in runs.columns]
     if absent:
         raise UserError(f"runs lacks the column {absent[0]!r}: it needs {', '.join(needed)}")
-    runs = runs.dropna(subset=[value])
+    runs = runs.dropna(subset=[value]).reset_index(drop=True)
     if runs.empty:
         raise UserError(f"runs has no row with a {value}: run the sweep first")
     if (runs[value] <= 0).any():
@@ -93,7 +93,7 @@ def seed_strip(
             axes.set_visible(False)
         for axes in panels[max(0, len(groups) - columns) : len(groups)]:  # the lowest panel of each column
             axes.tick_params(labelbottom=True)
-            axes.set_xlabel(x_label)
+            axes.set_xlabel(x_label, visible=True)
         for axes in panels[: len(groups) : columns]:
             axes.set_ylabel(value_label)
         figure.suptitle(title)
@@ -116,24 +116,41 @@ def _limits(values: np.ndarray, threshold: float | None) -> tuple[float, float]:
     return float(min(finite)) / 2.2, float(max(finite)) * 2.2
 
 
+def _offsets(values: pd.Series, near: float = 0.09, step: float = 0.12) -> pd.Series:
+    """Moves points of one column apart that would overlap (within ``near`` decades), by a rule and not by chance.
+
+    The first point of a heap stays in the middle, the next ones go right and left of it in turn.
+    """
+    logarithms = np.log10(values.sort_values(kind="stable"))
+    taken: list[tuple[float, int]] = []
+    offsets = {}
+    for row, height in logarithms.items():
+        used = {slot for level, slot in taken if height - level < near}
+        slot = next(k for k in range(len(logarithms)) if k not in used)
+        taken.append((height, slot))
+        offsets[row] = step * ((slot + 1) // 2) * (1 if slot % 2 else -1)
+    return pd.Series(offsets).reindex(values.index)
+
+
 def _cell(axes: Axes, cell: pd.DataFrame, x: str, value: str, order: list) -> None:
     finite = cell[np.isfinite(cell[value])]
-    if not finite.empty:
-        # A swarm moves overlapping points apart by a rule, not by chance: the same data give the same figure.
-        sns.swarmplot(
-            data=finite,
-            x=x,
-            y=value,
-            order=order,
-            ax=axes,
-            size=5.5,
-            color=_POINT,
-            alpha=0.8,
-            linewidth=0.5,
-            edgecolor="white",
-            zorder=3,
-            warn_thresh=1.0,
-        )
+    places = pd.concat(
+        [group.assign(place=order.index(level) + _offsets(group[value])) for level, group in finite.groupby(x)]
+        or [finite.assign(place=[])]
+    )
+    sns.scatterplot(
+        data=places,
+        x="place",
+        y=value,
+        ax=axes,
+        s=34,
+        color=_POINT,
+        alpha=0.8,
+        linewidth=0.5,
+        edgecolor="white",
+        zorder=3,
+        legend=False,
+    )
     for place, level in enumerate(order):
         values = cell.loc[cell[x] == level, value].to_numpy(dtype=float)
         lost = int(np.isinf(values).sum())

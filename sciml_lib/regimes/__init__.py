@@ -6,7 +6,7 @@ Takes arrays (numpy or xarray), returns arrays; knows nothing of training or of 
 from sciml_lib.regimes import published, thresholds
 from sciml_lib.regimes.agreement import Agreement, Difference, agreement, cohen_kappa
 from sciml_lib.regimes.bootstrap import Bootstrap, bootstrap
-from sciml_lib.regimes.boundaries import Boundary, extract, nominal
+from sciml_lib.regimes.boundaries import Boundary, extract, nominal, to_coefficient
 from sciml_lib.regimes.labels import Regime, label, seed_mean, shares
 from sciml_lib.regimes.thresholds import FACTORS, Thresholds
 
@@ -28,4 +28,5 @@ __all__ = [
     "seed_mean",
     "shares",
     "thresholds",
+    "to_coefficient",
 ]

@@ -53,9 +53,9 @@ def extract(
     half-masked squares kept, so the curve ends on the diagonal of a cell, as in the figure.
 
     Earlier versions of the released code also hide the training boundary where the test error is well below
-    its threshold. The figure does not: in the PINN panel the solid curves run on between the coefficients 20
-    and 30 at 10,000 points and more, hiding the nodes at 25, where the test error is far below the threshold
-    on the left and below it on the right. We follow the figure.
+    its threshold. The figure does not: in the PINN panel the solid curves run on at 10,000 points and more,
+    right over the nodes of the coefficient 25, with a test error of zero on their left and one near the
+    threshold on their right. We follow the figure.
 
     Args:
         train_mean: seed mean of the training loss, ``[n_coefficient, n_data]``; NaN marks a missing cell,
@@ -93,6 +93,21 @@ def nominal(boundaries: Sequence[Boundary], kind: Kind) -> Boundary:
         if boundary.kind == kind and boundary.factor == 1:
             return boundary
     raise UserError(f"no {kind} boundary among the {len(boundaries)} given has factor 1: extract it with factors=(1.0,)")
+
+
+def to_coefficient(index: ArrayLike, coefficient: ArrayLike) -> NDArray:
+    """Returns the coefficient at a place on the categorical axis, linear between neighbouring values.
+
+    Args:
+        index: coefficient indices, any shape; infinite and missing ones stay what they are.
+        coefficient: the coefficients of the map, increasing.
+
+    Raises:
+        UserError: the coefficients do not increase.
+    """
+    axis = _checks.increasing("coefficient", coefficient)
+    index = np.asarray(index, dtype=float)
+    return np.where(np.isfinite(index), np.interp(index, np.arange(axis.size), axis), index)
 
 
 def contour(field: NDArray, level: float, hidden: NDArray) -> tuple[NDArray, ...]:
