@@ -251,3 +251,10 @@ def test_published_boundary_is_led_through_the_nodes_it_hides():
             assert points[np.isclose(points[:, 1], row), 0] == pytest.approx(8.0)  # the coefficient 25
     plain = regimes.extract(data.train_loss, data.test_error, thresholds.of_panel("pinn/convection/lbfgs"))
     assert max(np.vstack(plain[2].lines)[:, 1]) < 8
+
+
+def test_a_hidden_node_between_low_and_high_rows_is_led_through_too():
+    data = published.fig1("NODE")
+    curves = published.boundaries(data, thresholds.of_panel("node/pendulum/adam"), factors=(1.0,))
+    points = np.vstack(curves[0].lines)
+    assert points[np.isclose(points[:, 0], 7), 1] == pytest.approx(2.0)  # 1/b = 15, under the line at 118.7

@@ -145,9 +145,12 @@ def boundaries(published: xr.Dataset, thresholds: Thresholds, factors: Sequence[
     curves = []
     for factor in factors:
         level = anchored.perturbed(factor).train
-        before, after = np.full_like(train, np.nan), np.full_like(train, np.nan)
-        before[1:], after[:-1] = train[:-1], train[1:]
-        crossed = np.isnan(train) & (np.minimum(before, after) <= level) & (np.maximum(before, after) > level)
+        crossed = np.zeros(train.shape, dtype=bool)
+        for axis in (0, 1):
+            padded = np.pad(train, [(1, 1) if a == axis else (0, 0) for a in (0, 1)], constant_values=np.nan)
+            before, after = np.delete(padded, [-2, -1], axis), np.delete(padded, [0, 1], axis)
+            crossed |= (np.minimum(before, after) <= level) & (np.maximum(before, after) > level)
+        crossed &= np.isnan(train)
         lines = contour(np.where(crossed, level, train), level, np.isnan(train) & ~crossed)
         curves.append(Boundary("train", float(factor), level, lines))
     return curves + extract(train, test, thresholds, factors, kinds=("test",))
