@@ -53,9 +53,7 @@ def test_jets_are_the_nested_derivatives(orders: tuple[tuple[str, int], ...], n_
 
 @pytest.mark.parametrize("orders", ORDERS)
 @pytest.mark.parametrize("hidden", [(6,), (5, 8, 3)])
-def test_workspace_gives_the_same_jets_and_gradients(
-    orders: tuple[tuple[str, int], ...], hidden: tuple[int, ...]
-) -> None:
+def test_workspace_gives_the_same_jets_and_gradients(orders: tuple[tuple[str, int], ...], hidden: tuple[int, ...]) -> None:
     model, params = ensemble(hidden)
     points = torch.rand(11, 2, dtype=torch.float64, generator=generator(2))
     layout = Layout(11, 6, orders)

@@ -115,9 +115,7 @@ class WolfeSearch:
             previous = self.end_t[grow, 0].copy()
             t = self.step[grow].copy()
             bounds = (t + 0.01 * (t - previous), 10.0 * t)
-            self.step[grow] = _cubic_minimum(
-                previous, self.end_f[grow, 0], self.end_s[grow, 0], t, f[grow], s[grow], bounds
-            )
+            self.step[grow] = _cubic_minimum(previous, self.end_f[grow, 0], self.end_s[grow, 0], t, f[grow], s[grow], bounds)
             self.end_t[grow, 0], self.end_f[grow, 0], self.end_s[grow, 0] = t, f[grow], s[grow]
             outcome.keep[grow] = FIRST
             self.trials[grow] += 1
@@ -177,9 +175,7 @@ class WolfeSearch:
             return
         t0, t1 = self.end_t[i, 0], self.end_t[i, 1]
         lower, upper = np.minimum(t0, t1), np.maximum(t0, t1)
-        t = _cubic_minimum(
-            t0, self.end_f[i, 0], self.end_s[i, 0], t1, self.end_f[i, 1], self.end_s[i, 1], (lower, upper)
-        )
+        t = _cubic_minimum(t0, self.end_f[i, 0], self.end_s[i, 0], t1, self.end_f[i, 1], self.end_s[i, 1], (lower, upper))
         margin = 0.1 * (upper - lower)
         close = np.minimum(upper - t, t - lower) < margin
         push = close & (self.stuck[i] | (t >= upper) | (t <= lower))

@@ -214,9 +214,7 @@ def _retire(ensemble: _Ensemble, problem: Problem, final: bool, on_result: Calla
         _report(ensemble, problem, members, on_result)
 
 
-def _next_stage(
-    ensemble: _Ensemble, problem: Problem, final: bool, on_result: Callable[[int, MemberResult], None]
-) -> None:
+def _next_stage(ensemble: _Ensemble, problem: Problem, final: bool, on_result: Callable[[int, MemberResult], None]) -> None:
     """Everybody who has not diverged waits for the next stage; who has is reported now."""
     ensemble.stage += 1
     if final:
@@ -228,9 +226,7 @@ def _next_stage(
 
 
 @torch.no_grad()
-def _report(
-    ensemble: _Ensemble, problem: Problem, members: list[int], on_result: Callable[[int, MemberResult], None]
-) -> None:
+def _report(ensemble: _Ensemble, problem: Problem, members: list[int], on_result: Callable[[int, MemberResult], None]) -> None:
     for member in members:
         one, params = problem.select([member]), ensemble.params[[member]]
         blocks = {name: value.item() for name, value in one.block_losses(params).items()}
@@ -301,5 +297,3 @@ def _load(checkpoint: Path | None, identity: str, problem: Problem, strategy: St
         reason = type(error).__name__
         warnings.warn(f"{checkpoint} is damaged ({reason}); these members start again", stacklevel=3)
         return None
-
-

@@ -1,0 +1,174 @@
+"""The ensemble against the loop one would otherwise write, on the same problem, interleaved in one run.
+
+    python benchmarks/ensemble.py                 # the default table, some minutes
+    python benchmarks/ensemble.py --n-data 100 1000 --members 1 8 36 --iterations 30
+
+The loop: one ``nn.Module`` at a time, derivatives by nested ``autograd.grad``, ``torch.optim.LBFGS`` with strong
+Wolfe search, float32. Both sides start from the same weights, after the same number of iterations that fill the
+histories (so that a direction costs what it costs in the middle of a run), and the timed stretches alternate between
+them. What is compared is member-iterations per second; a line also says how the ensemble's step divides into
+evaluation, search direction and the rest. Nothing is asserted: the machine decides, the ratio is the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from sciml_lib import systems
+from sciml_lib.models import MLP
+from sciml_lib.optim import LBFGS, LBFGSState, Status
+from sciml_lib.problems import PINN
+
+BETA = 30.0  # hard enough that no run converges within the benchmark
+
+
+def plain_closure(problem: PINN, net: nn.Module, optimiser: torch.optim.Optimizer) -> Callable[[], Tensor]:
+    """The loss of one member in the usual style."""
+    inner = problem.points["residual"].clone().requires_grad_()
+    upper, lower, initial = (problem.points[name] for name in ("upper", "lower", "initial"))
+    target = torch.sin(initial[:, :1])
+    beta = problem.coefficients[0]
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        u = net(inner)
+        (d,) = torch.autograd.grad(u, inner, torch.ones_like(u), create_graph=True)
+        loss = (
+            (d[:, 1] + beta * d[:, 0]).square().mean()
+            + (net(upper) - net(lower)).square().mean()
+            + (net(initial) - target).square().mean()
+        )
+        loss.backward()
+        return loss
+
+    return closure
+
+
+class Sequential:
+    """Members one after the other, each with PyTorch's optimiser."""
+
+    def __init__(self, problem: PINN, params: Tensor, warm: int) -> None:
+        self.runs = []
+        for row in params:
+            net = problem.model.module(row)
+            optimiser = torch.optim.LBFGS(
+                net.parameters(), max_iter=warm, history_size=100, tolerance_change=0.0, line_search_fn="strong_wolfe"
+            )
+            self.runs.append((optimiser, plain_closure(problem, net, optimiser)))
+        self.advance(warm)
+
+    def advance(self, iterations: int) -> int:
+        """Trains every member for some iterations; returns the member-iterations done."""
+        before = self._count()
+        for optimiser, closure in self.runs:
+            optimiser.param_groups[0].update(max_iter=iterations, max_eval=10 * iterations)
+            optimiser.step(closure)
+        return self._count() - before
+
+    def _count(self) -> int:
+        return sum(o.state[o._params[0]].get("n_iter", 0) for o, _ in self.runs)
+
+
+class Clocked:
+    """A problem that notes how long its evaluations take."""
+
+    def __init__(self, problem: PINN) -> None:
+        self.problem, self.seconds = problem, 0.0
+
+    def value_and_grad(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        start = _now(params)
+        result = self.problem.value_and_grad(params)
+        self.seconds += _now(params) - start
+        return result
+
+
+class ClockedLBFGS(LBFGS):
+    """L-BFGS that notes how long its directions take."""
+
+    seconds = 0.0
+
+    def _new_directions(self, state: LBFGSState, on: Tensor) -> None:
+        start = _now(on)
+        super()._new_directions(state, on)
+        type(self).seconds += _now(on) - start
+
+
+class Ensemble:
+    """All members side by side."""
+
+    def __init__(self, problem: PINN, params: Tensor, warm: int) -> None:
+        self.problem = Clocked(problem)
+        self.optimiser = ClockedLBFGS(max_iterations=10**9, max_evaluations=10**9, tolerance_change=0.0)
+        self.state = self.optimiser.init(self.problem, params)
+        self.advance(warm)
+        self.problem.seconds = ClockedLBFGS.seconds = 0.0
+
+    def advance(self, iterations: int) -> int:
+        """Steps until the members have done that many iterations on average; returns the member-iterations done."""
+        before = int(self.state.iterations.sum())
+        while int(self.state.iterations.sum()) - before < iterations * len(self.state):
+            if not (self.state.status == Status.RUNNING).any():
+                break
+            self.state = self.optimiser.step(self.problem, self.state)
+        return int(self.state.iterations.sum()) - before
+
+
+def _now(tensor: Tensor) -> float:
+    if tensor.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def compare(n_data: int, members: int, iterations: int, device: str, rounds: int = 3) -> str:
+    """One line of the table."""
+    problem = PINN(systems.get("convection"), MLP(), [BETA] * members, n_data, device=device)
+    params = problem.init(range(members))
+    # The sequential loop is timed on a few members: its speed per member does not depend on how many follow.
+    few = min(members, 4)
+    sides = {
+        "ensemble": Ensemble(problem, params, warm=110),
+        "sequential": Sequential(problem.select(range(few)), params[:few], warm=110),
+    }
+    done, spent = dict.fromkeys(sides, 0), dict.fromkeys(sides, 0.0)
+    for _ in range(rounds):
+        for name, side in sides.items():
+            start = _now(params)
+            done[name] += side.advance(iterations)
+            spent[name] += _now(params) - start
+    rate = {name: done[name] / spent[name] for name in sides}
+    evaluation = sides["ensemble"].problem.seconds / spent["ensemble"]
+    direction = ClockedLBFGS.seconds / spent["ensemble"]
+    return (
+        f"{n_data:>6} {members:>8} {rate['sequential']:>11.1f} {rate['ensemble']:>9.1f} "
+        f"{rate['ensemble'] / rate['sequential']:>6.2f} {evaluation:>11.0%} {direction:>10.0%} "
+        f"{max(0.0, 1 - evaluation - direction):>6.0%}"
+    )
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n-data", type=int, nargs="+", default=[100, 1000, 5000, 25000])
+    parser.add_argument("--members", type=int, nargs="+", default=[1, 12, 36])
+    parser.add_argument("--iterations", type=int, default=0, help="a round; by default about 20 s of work in all")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    print(f"torch {torch.__version__}, {args.device}, {args.threads} threads; member-iterations per second")
+    print(
+        f"{'n_data':>6} {'members':>8} {'sequential':>11} {'ensemble':>9} {'ratio':>6} {'evaluation':>11} {'direction':>10} {'rest':>6}"
+    )
+    for n_data in args.n_data:
+        for members in args.members:
+            iterations = args.iterations or max(2, 20_000 // (n_data + 500))
+            print(compare(n_data, members, iterations, args.device), flush=True)
+
+
+if __name__ == "__main__":
+    main()
