@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
-import contourpy
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -118,6 +117,8 @@ def contour(field: NDArray, level: float, hidden: NDArray) -> tuple[NDArray, ...
         level: value along the contour.
         hidden: nodes to leave out, same shape; a square with one of them keeps its other half.
     """
+    import contourpy  # comes with matplotlib, which labels and thresholds do without
+
     values = np.ma.array(finite(field, level), mask=hidden)
     generator = contourpy.contour_generator(z=values.T, name="serial", corner_mask=True, line_type="Separate")
     return tuple(np.asarray(line) for line in generator.lines(level))
