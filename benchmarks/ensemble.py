@@ -160,10 +160,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    print(f"torch {torch.__version__}, {args.device}, {args.threads} threads; member-iterations per second")
-    print(
-        f"{'n_data':>6} {'members':>8} {'sequential':>11} {'ensemble':>9} {'ratio':>6} {'evaluation':>11} {'direction':>10} {'rest':>6}"
-    )
+    columns = ("n_data", 6), ("members", 8), ("sequential", 11), ("ensemble", 9), ("ratio", 6)
+    columns += ("evaluation", 11), ("direction", 10), ("rest", 6)
+    print(" ".join(f"{name:>{width}}" for name, width in columns))
     for n_data in args.n_data:
         for members in args.members:
             iterations = args.iterations or max(2, 20_000 // (n_data + 500))
