@@ -9,11 +9,38 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 import xarray as xr
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from sciml_lib import figures, regimes, systems
+from sciml_lib.errors import UserError
+from sciml_lib.figures.regime_map import numeral_places
+from sciml_lib.figures.solutions import solutions
+from sciml_lib.models import MLP
 from sciml_lib.regimes import Agreement, Bootstrap, Boundary, Regime, Thresholds
+from sciml_lib.sweeps import catalog, store
+from sciml_lib.sweeps.spec import Cell, Plan
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What one network learned, beside the truth.
+
+    Attributes:
+        x: positions, ``[n_x]``.
+        t: times, ``[n_t]``.
+        learned: the network's solution, ``[n_t, n_x]``.
+        true: the reference solution, ``[n_t, n_x]``.
+        points: its collocation points (x, t), ``[n_data, 2]``.
+    """
+
+    x: np.ndarray
+    t: np.ndarray
+    learned: np.ndarray
+    true: np.ndarray
+    points: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -22,9 +49,37 @@ class Panel:
 
     Attributes:
         runs: what :func:`sciml_lib.load` returns; dimensions coefficient, n_data and seed.
+        folder: the folder of stored runs they come from; empty for the repository's own.
     """
 
     runs: xr.Dataset
+    folder: str = ""
+
+    @classmethod
+    def of(cls, sweep: str, profile: str, *, seeds: int | None = None, device: str = "auto", runs: str = "") -> Panel:
+        """Reads the runs of a sweep, and trains what is missing if that takes no more than a few minutes.
+
+        Args:
+            sweep: id of the sweep.
+            profile: smoke, laptop or paper.
+            seeds: at most the first so many seeds of the profile; all by default.
+            device: auto, cpu or cuda.
+            runs: folder of stored runs; empty for the repository's own.
+
+        Raises:
+            UserError: if a name or number is impossible, or training would take long; it says how to go on.
+        """
+        import sciml_lib
+
+        planned = len(catalog.get(sweep).at(profile).seeds)
+        if seeds is not None and seeds > planned:
+            seeds = planned
+        return cls(sciml_lib.load_or_train(sweep, profile, runs=runs or None, device=device, seeds=seeds), runs)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Exactly what the runs are meant to be."""
+        return catalog.get(self.sweep).at(self.runs.attrs["profile"])
 
     @property
     def sweep(self) -> str:
@@ -84,6 +139,14 @@ class Panel:
         theirs = self.published_labels
         return regimes.agreement(self.labels, theirs["label"], theirs["legible"], theirs["uncertain"])
 
+    def on_the_cells_of(self, other: Panel) -> Agreement:
+        """Our labels against the published ones, over the cells that another panel of ours has too."""
+        common = {axis: np.intersect1d(self.runs[axis], other.runs[axis]) for axis in ("coefficient", "n_data")}
+        mine, theirs = self.labels.sel(common), other.labels.sel(common)
+        published = self.published_labels
+        shared = mine.where(theirs != int(Regime.MISSING), int(Regime.MISSING)).astype(int)
+        return regimes.agreement(shared, published["label"], published["legible"], published["uncertain"])
+
     def agreement_with(self, other: Panel) -> Agreement:
         """The labels of this panel against those of another of ours."""
         known = other.labels != int(Regime.MISSING)
@@ -107,6 +170,41 @@ class Panel:
             *self._maps, self.published, self.thresholds, self.boundaries, theirs, **self._words, title=title
         )
 
+    def boundary_band(self, title: str) -> Figure:
+        """How sure each cell's side of the two thresholds is, given the seeds."""
+        if self.band is None:
+            raise UserError("a band needs more than one seed; choose at least seeds=2")
+        return figures.boundary_band(self.band, *self._maps, self.boundaries, **self._words, title=title)
+
+    def examples(self, title: str) -> Figure:
+        """One run of each regime that occurs: the true solution above what the network learned.
+
+        Raises:
+            UserError: if no final parameters are stored.
+        """
+        cells = {regime: self.typical(regime) for regime in (Regime.I, Regime.II, Regime.III)}
+        found = {regime: cell for regime, cell in cells.items() if cell is not None}
+        if not found:
+            raise UserError(f"the arrays of {self.sweep} are not stored; train it with `{self.plan.command}`")
+        shown = [self.solution(cell) for cell in found.values()]
+        return solutions(
+            [one.learned for one in shown],
+            [one.true for one in shown],
+            shown[0].x,
+            shown[0].t,
+            [one.points for one in shown],
+            [f"{r.numeral}, {r.title}: $\\beta = {c.coefficient:g}$, $N_f = {c.n_data:,}$" for r, c in found.items()],
+            [
+                f"training loss {self.value('train_loss', c):.1e}, test error {self.value('test_error', c):.2g}"
+                for c in found.values()
+            ],
+            title=title,
+        )
+
+    def value(self, name: str, cell: Cell) -> float:
+        """One number of one run."""
+        return float(self.runs[name].sel(coefficient=cell.coefficient, n_data=cell.n_data, seed=cell.seed))
+
     def label_maps(self, title: str) -> Figure:
         """Our labels, the published ones, and where they differ."""
         theirs = self.published_labels
@@ -117,6 +215,47 @@ class Panel:
             uncertain=theirs["uncertain"],
             **self._words,
             title=title,
+        )
+
+    def typical(self, regime: Regime) -> Cell | None:
+        """Returns a run whose mean, and which itself, lies in a regime: where the map writes its numeral, or near it.
+
+        Only runs whose final parameters are stored are considered; None if there is none.
+        """
+        places = numeral_places(self.labels.values)
+        if regime not in places:
+            return None
+        own = regimes.label(self._seeded("train_loss"), self._seeded("test_error"), self.thresholds)
+        fits = (own == int(regime)) & (self.labels == int(regime))
+        centre = np.array(places[regime])
+        for i, j in sorted(np.ndindex(self.labels.shape), key=lambda cell: float(((np.array(cell) - centre) ** 2).sum())):
+            for k, seed in enumerate(self.runs["seed"].values):
+                cell = Cell(float(self.runs["coefficient"][i]), int(self.runs["n_data"][j]), int(seed))
+                if bool(fits[i, j, k]) and self.parameters(cell) is not None:
+                    return cell
+        return None
+
+    def parameters(self, cell: Cell) -> Tensor | None:
+        """Returns the final parameters ``[P]`` of a run, None if they are not stored."""
+        path = store.folder_of(self.plan, self.folder or None) / "arrays" / f"n{cell.n_data}.npz"
+        found = store.read_params(path).get(store.params_key(cell))
+        return None if found is None else torch.from_numpy(found)
+
+    def solution(self, cell: Cell) -> Solution:
+        """Evaluates the network of a run, and the true solution, on the grid of the test error."""
+        system = systems.get(self.plan.sweep.system)
+        x, t = system.axes(system.test_grid)
+        points = torch.stack([part.reshape(-1) for part in torch.meshgrid(x, t, indexing="xy")], dim=1)  # [n_t n_x, 2]
+        network = MLP(hidden=self.plan.sweep.hidden)
+        with torch.no_grad():
+            learned = network(self.parameters(cell)[None], points.float())[0, :, 0]
+        true = system.solution(points, torch.tensor([[cell.coefficient]], dtype=torch.float64))[0]
+        return Solution(
+            x=x.numpy(),
+            t=t.numpy(),
+            learned=learned.reshape(len(t), len(x)).numpy(),
+            true=true.reshape(len(t), len(x)).numpy(),
+            points=system.collocation(cell.n_data, self.plan.sweep.data_seed).numpy(),
         )
 
     @property
@@ -138,3 +277,59 @@ class Panel:
 
     def _seeded(self, name: str) -> xr.DataArray:
         return self.runs[name].transpose("coefficient", "n_data", "seed")
+
+
+def solved(panel: Panel) -> xr.DataArray:
+    """Returns which single runs are well trained by themselves, ``[n_coefficient, n_data, n_seed]``."""
+    train, test = panel._seeded("train_loss"), panel._seeded("test_error")
+    return (train <= panel.thresholds.train) & (test <= panel.thresholds.test)
+
+
+def mixed(panel: Panel) -> xr.DataArray:
+    """Returns the cells in which some seeds are well trained and others are not, ``[n_coefficient, n_data]``."""
+    good = solved(panel).sum("seed")
+    stored = panel._seeded("test_error").notnull().sum("seed")
+    return (good > 0) & (good < stored)
+
+
+def onset(labels: xr.DataArray) -> dict[int, float]:
+    """Returns for each amount of data the first coefficient in Regime II.
+
+    Args:
+        labels: regimes with the coordinates coefficient and n_data.
+
+    Returns:
+        The coefficient; infinite if no cell is in II, NaN if a cell before the first one is missing.
+    """
+    found = {}
+    for n_data in labels["n_data"].values:
+        row = labels.sel(n_data=n_data).values
+        under = np.flatnonzero(row == Regime.II)
+        stop = under[0] if len(under) else len(row)
+        first = float(labels["coefficient"].values[stop]) if len(under) else np.inf
+        found[int(n_data)] = np.nan if np.any(row[:stop] == Regime.MISSING) else first
+    return found
+
+
+def interval(published: xr.Dataset, name: str, coefficient: float, n_data: float) -> tuple[float, float] | None:
+    """Returns the interval in which a published value lies, or None if the figure does not show the cell.
+
+    A value at the low end of the colour bar is open downwards to zero, one at the high end upwards.
+    """
+    on_grid = np.isclose(published.coefficient, coefficient).any() and np.isclose(published.n_data, n_data).any()
+    if not on_grid:
+        return None
+    cell = published.sel(coefficient=coefficient, n_data=n_data, method="nearest")
+    if bool(cell[f"{name}_hidden"]):
+        return None
+    value, accuracy = float(cell[name]), published[name].attrs["accuracy"]
+    low = 0.0 if bool(cell[f"{name}_low"]) else max(0.0, value - accuracy)
+    return low, np.inf if bool(cell[f"{name}_high"]) else value + accuracy
+
+
+def distance(value: float, target: tuple[float, float]) -> float:
+    """Returns by how many powers of ten a positive value lies outside an interval; zero inside."""
+    low, high = target
+    if low <= value <= high:
+        return 0.0
+    return float(abs(np.log10(value / (low if value < low else high))))

@@ -80,9 +80,8 @@ def say(text: str) -> Any:
     return Markdown(text)
 
 
-def small_print(lines: Iterable[tuple[str, str]]) -> Any:
-    """Returns lines of (name, value) as an object that a notebook shows below a figure, small."""
+def small_print(lines: Iterable[str]) -> Any:
+    """Returns lines as an object that a notebook shows below a figure, small."""
     from IPython.display import HTML
 
-    parts = [f"{html.escape(name)} <code>{html.escape(value)}</code>" for name, value in lines]
-    return HTML(f'<p class="provenance">{" &middot; ".join(parts)}</p>')
+    return HTML('<p class="provenance">' + "<br>".join(html.escape(line) for line in lines) + "</p>")

@@ -30,7 +30,7 @@ def _stores(runs: Path) -> Any:
     """Yields (sweep, profile, rows, cells planned) of every store."""
     for manifest in sorted(runs.glob("**/manifest.json")):
         cells = manifest.with_name("cells.csv")
-        if cells.exists():
+        if cells.exists() and not manifest.relative_to(runs).parts[0].startswith("_"):
             with cells.open(newline="", encoding="utf-8") as lines:
                 rows = list(csv.DictReader(lines))
             planned = json.loads(manifest.read_text(encoding="utf-8")).get("cells_planned")

@@ -30,10 +30,9 @@ def boundary_band(
 ) -> style.BookFigure:
     """Draws how sure each cell's side of the two thresholds is, with the band in which each boundary lies.
 
-    Colour: probability that a resample of the seeds puts the cell above the threshold. Dark outline: the 5 %
-        and 95 % contours
-    of that probability between the cells. Thick curve: the boundary of the seed means. Points with bars
-    beside the map: where each row crosses, with the 90 % interval.
+    Colour: probability that a resample of the seeds puts the cell above the threshold. Dark outline: the 5 % and
+    95 % contours of that probability between the cells. Thick curve: the boundary of the seed means. Points with
+    bars: where each row first crosses, with the 90 % interval.
 
     Args:
         band: from `sciml_lib.regimes.bootstrap`.

@@ -1,0 +1,73 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Three regimes in five minutes
+#
+# Take the simplest moving thing there is: a sine wave on a ring, carried around at constant speed $\beta$,
+#
+# $$
+# \frac{\partial u}{\partial t} + \beta\, \frac{\partial u}{\partial x} = 0, \qquad u(x, 0) = \sin x .
+# $$
+#
+# We know the answer, $u = \sin(x - \beta t)$. A *physics-informed network* {cite:p}`raissi2019` does not. It is a
+# function $u_\theta(x, t)$ with a few thousand adjustable numbers $\theta$, and it is told three things: what the wave looks like
+# at the beginning, that the ring is closed, and that at $N_f$ chosen places in space and time the equation should hold.
+# Training makes the sum of the squared violations as small as it can. This sum is the **training loss**. How far the
+# trained network is from the true wave *everywhere* is the **test error**.
+#
+# These two numbers can disagree, and that is what regimes are about.
+
+# %% tags=["parameters"]
+profile: str = "laptop"  # smoke | laptop | paper
+device: str = "auto"  # auto | cpu | cuda
+seeds: int = 3  # use at most the first n seeds of the profile
+runs: str = ""  # folder of stored runs; empty means the repository's own
+
+# %% tags=["hide-input"]
+from sciml_lib import narrative
+from sciml_lib.panels import Panel
+
+panel = Panel.of("pinn/convection/lbfgs", profile, seeds=seeds, device=device, runs=runs)
+
+# %% [markdown]
+# ## Three networks, one recipe
+#
+# The networks below are alike in size and were trained by the same recipe. They differ in the speed of the wave and in the
+# number of places where they were told the equation (the dots).
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-three", "caption": "Networks from the regimes of the map, each with the true solution above what it learned, over position and time. Dots: its collocation points. The notes give its own training loss and test error."}, "image": {"alt": "Columns of coloured wave patterns over position and time, one column for each regime: the true wave above, what the network learned below, with its collocation points as dots.", "width": "100%"}}
+figure = panel.examples("The same recipe, different ends")
+figure
+
+# %% tags=["remove-input"]
+narrative.source(panel, figure)
+
+# %% tags=["remove-input"]
+narrative.say(narrative.three(panel))
+
+# %% [markdown]
+# ## From three networks to a map
+#
+# Now train such a network for every combination of a dozen speeds and a dozen amounts of data, several times each with
+# different random starts; colour each combination by its mean training loss in one panel and its mean test error in
+# another; and draw a border where either passes a threshold. This is a **regime map**. It was proposed for image
+# classifiers {cite:p}`yang2021taxonomizing` and carried over to scientific machine learning by {cite:t}`wang2026regimes`, who
+# find the same three regions for five kinds of models.
+#
+# Why draw it? Because, as the paper argues, the remedy depends on the region. Where data are short, a better optimiser has
+# little to improve; where training itself fails, more data do not help. Someone who knows in which region a failing run lies
+# can stop trying what cannot work.
+#
+# How such a map is drawn, and how much of it to believe, is the subject of {doc}`reading_a_map`; our first one is
+# {doc}`../regimes/pinn_convection`.

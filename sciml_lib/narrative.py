@@ -1,0 +1,370 @@
+"""What a chapter says about its maps, in sentences whose every number and comparison comes from the runs.
+
+Each function takes panels and returns Markdown. A sentence that the data do not support is not printed, or printed the
+other way round; the same functions speak about three seeds on a laptop and five on a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from sciml_lib import figures, prose
+from sciml_lib.models import MLP
+from sciml_lib.optim import Adam, Status
+from sciml_lib.panels import Panel, distance, interval, mixed, onset, solved
+from sciml_lib.prose import counted, listed, number, percent, table
+from sciml_lib.regimes import Difference, Regime, shares
+
+MANY_POINTS = 1000
+"""From this N_f on the paper speaks of abundant data, and of the speed alone as the limit."""
+
+say = prose.say
+
+
+def source(panels: Panel | Iterable[Panel], figure: Figure) -> Any:
+    """Returns the small print below a figure: the provenance of each panel and the digest of what is drawn."""
+    lines = [figures.provenance.line(panel.runs.attrs) for panel in _many(panels)]
+    return prose.small_print([*lines, f"figure digest {figures.digest(figure)}"])
+
+
+def recipe(panel: Panel) -> str:
+    """Says how each network of a panel was trained, and whose word is followed."""
+    plan, sizes = panel.plan, panel.runs.sizes
+    hidden = plan.sweep.hidden
+    stages = listed((_stage(stage) for stage in plan.strategy.stages), last="and then")
+    return (
+        f"What is read here: {counted(len(_frame(panel)), 'run')}, from {counted(sizes['coefficient'], 'speed')}, "
+        f"{counted(sizes['n_data'], 'amount')} of data and {counted(sizes['seed'], 'seed')}. Each network has "
+        f"{_words(len(hidden))} hidden layers of {hidden[0]} tanh units ({MLP(hidden=hidden).n_params:,} parameters in single "
+        f"precision) and was trained by {stages}. All runs share one draw of collocation points, a smaller set being part of "
+        f"every larger one.\n\n*Profile {plan.profile}:* {plan.sweep.profiles[plan.profile].why} "
+        f"*Whose word is followed:* {plan.sweep.reading}"
+    )
+
+
+def overview(panel: Panel) -> str:
+    """Says how large each regime is and where training stops to succeed."""
+    share, labels = shares(panel.labels), panel.labels.values
+    computed = int((labels != Regime.MISSING).sum())
+    if not computed:
+        return "No cell of this map is stored yet."
+    parts = [f"{percent(share[r])} are {r.title} ({r.numeral})" for r in (Regime.I, Regime.II, Regime.III)]
+    text = f"Of the {counted(computed, 'cell')} computed, {listed(parts)}. "
+    if computed < labels.size:
+        text += f"{_sentence(counted(labels.size - computed, 'cell'))} of the grid {_is(labels.size - computed)} not stored. "
+    text += (
+        f"The thresholds are {number(panel.thresholds.train)} for the training loss and "
+        f"{number(panel.thresholds.test)} for the test error ({panel.thresholds.origin})."
+    )
+    theirs = panel.published_labels["label"]
+    rows = [n for n in panel.runs["n_data"].values if n >= MANY_POINTS and n in theirs["n_data"]]
+    if rows:
+        text += (
+            "\n\nWhere points are plenty, the question is at which speed training stops to succeed. "
+            f"In our map, {_onset(panel.labels.sel(n_data=rows))}. In the published one, {_onset(theirs.sel(n_data=rows))}."
+        )
+    return text
+
+
+def trust(panel: Panel) -> str:
+    """Says how much of the map is settled by the seeds there are."""
+    split, computed = int(mixed(panel).sum()), int((panel.labels != Regime.MISSING).sum())
+    text = (
+        f"In {split} of {counted(computed, 'cell')} some seeds are well trained and others are not, with nothing different "
+        "but the random start. The colour of such a cell is less a typical error than a count of failures. "
+    )
+    if panel.band is None:
+        return text + "With one seed nothing can be said about the borders."
+    unsure = int((panel.band.label_probability.max(axis=0) < 0.9).sum())
+    text += (
+        f"In {counted(unsure, 'cell')} no regime is reached by nine resamples of ten: "
+        f"{'its label' if unsure == 1 else 'their labels'} could well be another. "
+        if unsure
+        else "Every label is reached by at least nine resamples of ten. "
+    )
+    widths = {"training": panel.band.spread("train"), "test": panel.band.spread("test")}
+    known = [f"{width:.1f} cells for the {name} border" for name, width in widths.items() if np.isfinite(width)]
+    if known:
+        text += f"Along a row the band is {listed(known)} wide (median). "
+    if panel.band.n_seeds <= 3:
+        text += (
+            f"With {counted(panel.band.n_seeds, 'seed')} there are only {panel.band.n_resamples} different resamples, so "
+            "the band tells cells where the seeds agree from cells where they do not, and no more."
+        )
+    return text
+
+
+def three(panel: Panel) -> str:
+    """Says of one run of each regime what happened to it."""
+    words = {
+        Regime.I: "It was told enough and has learned what it was told: the two pictures agree.",
+        Regime.II: (
+            "It violates even what it was told. The wave is too fast for the way it was trained; to be told more would not "
+            "help, since it does not obey what it has been told already."
+        ),
+        Regime.III: (
+            "At its points it obeys the equation well, and between them it does as it likes. It was told too little for a "
+            "wave of this speed; to train it better would not help, since it fulfils what it was asked."
+        ),
+    }
+    lines = []
+    for regime, text in words.items():
+        cell = panel.typical(regime)
+        if cell is None:
+            lines.append(f"{regime.numeral}, {regime.title}\n: No stored run of this profile is in this regime.")
+            continue
+        train, test = panel.value("train_loss", cell), panel.value("test_error", cell)
+        lines.append(
+            f"{regime.numeral}, {regime.title}\n: $\\beta = {cell.coefficient:g}$ with $N_f = {cell.n_data:,}$ points: "
+            f"training loss {number(train)}, test error {number(test)}. {text}"
+        )
+    return (
+        "\n\n".join(lines) + f"\n\nHere *low* means at most {number(panel.thresholds.train)} for the training loss and "
+        f"{number(panel.thresholds.test)} for the test error ({panel.thresholds.origin})."
+    )
+
+
+def comparison(panel: Panel) -> str:
+    """Says how far our map agrees with the published one, and what explains the rest."""
+    result = panel.agreement
+    if not result.n:
+        return result.sentence
+    text = f"{result.sentence} As kappa is usually read, this is {prose.strength(result.kappa)} agreement. "
+    n = len(result.differing)
+    if not n:
+        return text + "No cell differs."
+    doubtful = sum(d.uncertain for d in result.differing)
+    luck = sum(not d.uncertain and _chance(panel, d) >= 0.05 for d in result.differing)
+    return text + (
+        f"Of the {counted(n, 'cell')} that {'differs' if n == 1 else 'differ'}, the published label is uncertain "
+        f"in {doubtful}, and in {luck} more it appears in at least one of twenty resamples of our seeds. That leaves "
+        f"{counted(n - doubtful - luck, 'cell')} in which the two maps contradict each other."
+    )
+
+
+def differences(panel: Panel) -> str:
+    """Tabulates the cells whose regime is not the published one."""
+    header = ["$N_f$", "$\\beta$", "ours", "published", "our test error", "published", "uncertain", "in our resamples"]
+    rows = [
+        [
+            f"{d.n_data:,.0f}",
+            f"{d.coefficient:g}",
+            d.ours.numeral,
+            d.published.numeral,
+            number(float(panel.test.sel(coefficient=d.coefficient, n_data=d.n_data))),
+            _reading(interval(panel.published, "test_error", d.coefficient, d.n_data)),
+            "yes" if d.uncertain else "",
+            percent(_chance(panel, d)),
+        ]
+        for d in panel.agreement.differing
+    ]
+    if not rows:
+        return "No cell differs."
+    return (
+        f"{table(header, rows)}\n\n*uncertain*: the published label could be another within the reading accuracy; "
+        "*in our resamples*: how often the published label appears when our seeds are resampled."
+    )
+
+
+def warmup_figure(study: Mapping[int, Panel], title: str) -> Figure:
+    """Draws the single runs of the study over the length of the warm-up."""
+    first = next(iter(study.values()))
+    return figures.seed_strip(
+        pd.concat([_frame(panel).assign(warmup=steps) for steps, panel in study.items()], ignore_index=True),
+        x="warmup",
+        value="test_error",
+        x_label="steps of Adam before L-BFGS",
+        value_label="test error",
+        title=title,
+        published=first.published,
+        threshold=first.thresholds.test,
+        columns=3,
+    )
+
+
+def warmup_words(study: Mapping[int, Panel]) -> str:
+    """Says which length of the warm-up comes nearest to the published values, and tabulates the cells."""
+    published = next(iter(study.values())).published
+    cells = sorted(set.intersection(*(_cells(panel) for panel in study.values())))
+    if not cells:
+        return "No cell of this study is stored for every length yet."
+    rows, away = [], {steps: [] for steps in study}
+    for n_data, coefficient in cells:
+        cell = {"coefficient": coefficient, "n_data": n_data}
+        target = interval(published, "test_error", coefficient, n_data)
+        row = [f"{n_data:,.0f}, {coefficient:g}"]
+        for steps, panel in study.items():
+            mean, stored = float(panel.test.sel(cell)), int(panel.runs["test_error"].sel(cell).notnull().sum())
+            row.append(f"{number(mean)} ({int(solved(panel).sel(cell).sum())} of {stored})")
+            if target is not None:
+                away[steps].append(distance(mean, target))
+        rows.append([*row, _reading(target)])
+    header = ["$N_f$, $\\beta$", *("no warm-up" if steps == 0 else f"Adam {steps:,}" for steps in study), "published"]
+    text = (
+        f"Mean test error, and in brackets how many of the seeds are well trained by themselves:\n\n{table(header, rows)}\n\n"
+    )
+    if not all(away.values()):
+        return text + "The published figure shows none of these cells, so no length can be called the nearest."
+    factor = {steps: float(10 ** np.mean(values)) for steps, values in away.items()}
+    best, second, *_, worst = sorted(factor, key=factor.get)
+    text += (
+        f"Over these {counted(len(away[best]), 'cell')}, {_run(best)} comes nearest to the published means: beyond their "
+        f"reading accuracy they are missed by a factor of {factor[best]:.1f} on (geometric) average. "
+        f"Farthest off is {_run(worst)}, by a factor of {factor[worst]:.1f}. "
+    )
+    if 0 in factor and 0 not in (best, worst):
+        text += f"Without a warm-up the factor is {factor[0]:.1f}. "
+    if factor[second] / factor[best] < 1.25:
+        text += f"{_sentence(_run(second))}, with a factor of {factor[second]:.1f}, is too near to be ruled out. "
+    return text
+
+
+def literal_words(literal: Panel, panel: Panel) -> str:
+    """Says how the literal map differs from the published one and from ours, and what follows for the word difficulty."""
+    mine, theirs = panel.on_the_cells_of(literal), literal.on_the_cells_of(panel)
+    text = f"Against the published map: {theirs.sentence} "
+    if theirs.n:
+        closer = "closer to" if mine.share_equal > theirs.share_equal else "no closer to"
+        text += (
+            f"With the warm-up, on the same cells, the share of equal labels is {percent(mine.share_equal)} and kappa is "
+            f"{mine.kappa:.2f}: the map with the warm-up is {closer} the published one. "
+        )
+    stuck = literal.agreement_with(panel).confusion[Regime.II - 1]  # literal II; columns: I, II, III with the warm-up
+    total, (trained, still, wrong) = int(stuck.sum()), (int(count) for count in stuck)
+    if not total:
+        return text + "\n\nIn no cell that both maps have is the literal training in Regime II."
+    text += (
+        f"\n\n**What this says about difficulty.** With the printed settings {counted(total, 'cell')} of those that both maps "
+        f"have {_is(total)} in Regime II, and would be called hard to optimise. With the warm-up and the longer budget, "
+        f"{_none(trained)} of them {_is(trained)} well trained, {_none(wrong)} {'trains' if wrong == 1 else 'train'} but "
+        f"{'learns' if wrong == 1 else 'learn'} a wrong solution, and {_none(still)} {'stays' if still == 1 else 'stay'} "
+        "in Regime II. "
+    )
+    if still == total:
+        return text + "So, on these cells, Regime II does not depend on how training starts."
+    much = "most" if total - still > total / 2 else "a part"
+    return text + (
+        f"So {much} of what the literal map shows as a failure of the optimisation belongs to the *recipe*, to the start and "
+        "the budget, and not to the equation at that speed with that many points. The border of Regime II is a statement about "
+        "a way of training, and should be quoted together with it."
+    )
+
+
+def endings(panels: Mapping[str, Panel]) -> str:
+    """Tabulates the statuses that ended the runs of each panel."""
+    counts = {name: _frame(panel)["status"].value_counts() for name, panel in panels.items()}
+    met = [status for status in Status if any(status.label in found for found in counts.values())]
+    rows = [
+        [_sentence(status.sentence), *(_of(found.get(status.label, 0), found.sum()) for found in counts.values())]
+        for status in met
+    ]
+    return table(["why a run stopped", *counts], rows)
+
+
+def commands(chapter: str, panels: Iterable[Panel]) -> str:
+    """Lists the commands that repeat a chapter and its runs, with the measured time of each."""
+    panels = list(panels)
+    profile = panels[0].runs.attrs["profile"]
+    seconds = [float(panel.runs["seconds"].sum()) for panel in panels]
+    rows = [
+        [
+            f"`python -m sciml_lib run {panel.sweep} --profile {profile}`",
+            f"{len(_frame(panel)):,}",
+            prose.duration(time),
+            panel.runs.attrs["device"],
+        ]
+        for panel, time in zip(panels, seconds, strict=True)
+    ]
+    again = [f"python -m sciml_lib chapter {chapter} -p profile {name} -o {name}.ipynb" for name in {profile: 0, "smoke": 0}]
+    return (
+        "```bash\n" + "\n".join(again) + "\n```\n\n"
+        f"While the runs are stored the first takes well under a minute. Training them took {prose.duration(sum(seconds))}:\n\n"
+        + table(["command", "runs", "time", "device"], rows)
+    )
+
+
+def _many(panels: Panel | Iterable[Panel]) -> list[Panel]:
+    return [panels] if isinstance(panels, Panel) else list(panels)
+
+
+def _is(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _none(n: int) -> str:
+    return "none" if n == 0 else str(n)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _words(n: int) -> str:
+    return {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}.get(n, str(n))
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{int(part):,} ({percent(part / whole)})" if whole else "none"
+
+
+def _run(steps: int) -> str:
+    return "training without a warm-up" if steps == 0 else f"a warm-up of {steps:,} steps"
+
+
+def _stage(stage: Any) -> str:
+    if isinstance(stage, Adam):
+        return f"{stage.steps:,} steps of Adam (learning rate {stage.learning_rate:g})"
+    return (
+        f"up to {stage.max_iterations:,} iterations of L-BFGS (history {stage.history}, strong Wolfe line search, "
+        f"tolerances {number(stage.tolerance_grad, 1)} and {number(stage.tolerance_change, 1)})"
+    )
+
+
+def _frame(panel: Panel) -> pd.DataFrame:
+    """One row a stored run: coefficient, n_data, seed, test_error, status."""
+    frame = panel.runs[["test_error", "status"]].to_dataframe().reset_index()
+    return frame[frame["test_error"].notnull() | (frame["status"] == Status.DIVERGED.label)]
+
+
+def _cells(panel: Panel) -> set[tuple[float, float]]:
+    return {(float(n), float(c)) for n, c in _frame(panel)[["n_data", "coefficient"]].itertuples(index=False)}
+
+
+def _chance(panel: Panel, d: Difference) -> float:
+    """Share of the resamples in which our cell has the published label; NaN with one seed."""
+    if panel.band is None:
+        return float("nan")
+    i = int(np.flatnonzero(np.isclose(panel.runs["coefficient"], d.coefficient))[0])
+    j = int(np.flatnonzero(np.isclose(panel.runs["n_data"], d.n_data))[0])
+    return float(panel.band.label_probability[int(d.published) - 1, i, j])
+
+
+def _onset(labels: xr.DataArray) -> str:
+    """The first coefficient in Regime II, row by row, in words."""
+    found: dict[str, list[int]] = {}
+    for n_data, first in onset(labels).items():
+        if np.isnan(first):
+            where = "cannot be followed, a cell being hidden or missing,"
+        elif np.isinf(first):
+            where = "stays below its threshold at every speed"
+        else:
+            where = f"first exceeds its threshold at $\\beta = {first:g}$"
+        found.setdefault(where, []).append(n_data)
+    return "the training loss " + listed(
+        f"{where} with {listed(f'{n:,}' for n in many)} points" for where, many in found.items()
+    )
+
+
+def _reading(target: tuple[float, float] | None) -> str:
+    if target is None:
+        return "not legible"
+    low, high = target
+    if np.isinf(high):
+        return f"at least {number(low)}"
+    return f"at most {number(high)}" if low == 0 else f"{number(low)} to {number(high)}"
