@@ -74,11 +74,11 @@ def load_or_train(
     done = store.read(plan, runs).done
     missing = [cell for cell in wanted if cell not in done]
     if missing:
-        seconds = estimate.seconds_left(plan, missing, target, runs)
-        if seconds > 60.0 * max_minutes:
+        needed = estimate.time_left(plan, missing, target, runs)
+        if needed.seconds > 60.0 * max_minutes:
             raise UserError(
                 f"{len(missing)} of {len(wanted)} runs of {sweep_id}, profile {profile}, are not stored, and to train "
-                f"them on this machine ({devices.label(target)}) takes about {duration(seconds)}; start it with "
+                f"them on this machine ({devices.label(target)}) takes {needed.words}; start it with "
                 f"`{plan.command}` (it can be stopped at any moment and goes on by itself), or choose a smaller profile"
             )
         report = execution.run(sweep_id, profile, runs=runs, device=device, seeds=seeds)
@@ -86,13 +86,6 @@ def load_or_train(
             raise KeyboardInterrupt
     chosen = plan.seeds[: len({cell.seed for cell in wanted})]
     return _dataset(plan, store.read(plan, runs), chosen)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: ``40 s``, ``12 min`` or ``3.5 h``."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _dataset(plan: Plan, stored: Stored, seeds: tuple[int, ...]) -> xr.Dataset:

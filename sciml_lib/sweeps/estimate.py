@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Collection
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +19,30 @@ from sciml_lib.sweeps.spec import Cell, Plan
 CALIBRATION_SECONDS = 1.0
 CONDITION_POINTS = 500
 """Initial and boundary points come on top of n_data; so much of a run's cost does not depend on it."""
+
+
+class Estimate(NamedTuple):
+    """A time, and whether it is only known to be enough.
+
+    Attributes:
+        seconds: NaN where nothing is known.
+        bound: whether it counts every run's whole budget, which most runs do not use up.
+    """
+
+    seconds: float
+    bound: bool = False
+
+    @property
+    def words(self) -> str:
+        """``about 40 s``, ``at most about 3.5 h`` ..."""
+        return f"{'at most ' if self.bound else ''}about {duration(self.seconds)}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: ``40 s``, ``12 min`` or ``3.5 h``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def stored_rows(plan: Plan, runs: str | os.PathLike[str] | None, device_label: str) -> list[Row]:
@@ -60,15 +85,15 @@ def calibrated(plan: Plan, cells: Collection[Cell], device: torch.device) -> flo
     return _interpolated(measured, cells)
 
 
-def seconds_left(
+def time_left(
     plan: Plan,
     cells: Collection[Cell],
     device: torch.device,
     runs: str | os.PathLike[str] | None = None,
     *,
     calibrate: bool = True,
-) -> float:
-    """Seconds that ``cells`` will take, from stored runs where there are any, else from a calibration.
+) -> Estimate:
+    """The time that ``cells`` will take, from stored runs where there are any, else from a calibration.
 
     Args:
         plan: the sweep and profile.
@@ -78,12 +103,14 @@ def seconds_left(
         calibrate: whether a second may be spent on measuring.
 
     Returns:
-        Seconds; NaN if nothing is stored and nothing may be measured.
+        The time; NaN seconds if nothing is stored and nothing may be measured.
     """
     if not cells:
-        return 0.0
-    estimate = from_rows(stored_rows(plan, runs, devices.label(device)), cells)
-    return calibrated(plan, cells, device) if np.isnan(estimate) and calibrate else estimate
+        return Estimate(0.0)
+    seconds = from_rows(stored_rows(plan, runs, devices.label(device)), cells)
+    if np.isnan(seconds) and calibrate:
+        return Estimate(calibrated(plan, cells, device), bound=True)
+    return Estimate(seconds)
 
 
 def _seconds_a_run(plan: Plan, members: list[float], n_data: int, device: torch.device, limit: float) -> float:
