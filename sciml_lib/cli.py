@@ -3,6 +3,7 @@
 The rooms are imported inside the commands, so that ``--help`` answers at once.
 """
 
+# ruff: noqa: D301 (click reads the backspaces as "keep these lines as they are")
 from __future__ import annotations
 
 import math

@@ -127,7 +127,7 @@ class Writer:
                 )
             self.rows = {row.cell: row for row in stored.rows}
             with self.writing():
-                for draft in (*self.folder.glob("*.tmp"), *self.folder.glob(".*.tmp"), *self.folder.glob("arrays/*.tmp")):
+                for draft in (*self.folder.glob("*.tmp"), *self.folder.glob("arrays/*.tmp")):
                     draft.unlink()
                 self._begin(stored)
         except BaseException:

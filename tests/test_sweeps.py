@@ -1,0 +1,412 @@
+"""Sweeps: what may be written down, the paper's tables, planning, training, resuming, reading, estimating."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import threading
+import time
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import sciml_lib
+from sciml_lib import sweeps
+from sciml_lib.errors import UserError
+from sciml_lib.strategies import LBFGS, Adam, Strategy
+from sciml_lib.sweeps import catalog, dataset, devices, estimate, execution, planner, provenance, store
+from sciml_lib.sweeps.spec import Plan, Reduction, Sweep
+
+CPU = torch.device("cpu")
+TINY = Sweep(
+    id="pinn/convection/tiny",
+    title="Tiny",
+    system="convection",
+    coefficients=(0.5, 5.0),
+    n_data=(10, 20),
+    seeds=(0, 1),
+    hidden=(4,),
+    strategy=Strategy((Adam(3), LBFGS(max_iterations=6, history=5))),
+    reading="None.",
+    profiles={
+        "smoke": Reduction(why="For tests."),
+        "long": Reduction(why="For tests.", strategy=Strategy((Adam(200_000),))),
+        "part": Reduction(why="For tests.", coefficients=(5.0,), n_seeds=1, keep_seeds=0),
+    },
+)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """The tiny sweep, known to the catalog; training on one core."""
+    monkeypatch.setitem(catalog.SWEEPS, TINY.id, TINY)
+    monkeypatch.delenv("SCIML_RUNS", raising=False)
+    torch.set_num_threads(1)
+    return TINY.at("smoke")
+
+
+# --- what may be written down ---
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"n_data": (0, 100)}, "n_data=0 leaves no residual point to train on; choose between 1 and 25500"),
+        ({"n_data": (-5,)}, "n_data=-5 leaves no residual point"),
+        ({"n_data": (30_000,)}, "n_data=30000 exceeds the 25500 points of the 257 x 101 grid; choose at most 25500"),
+        ({"n_data": (1.5,)}, "n_data=1.5 is not a whole number"),
+        ({"n_data": ()}, "n_data is empty"),
+        ({"n_data": (100, 100)}, "n_data lists 100 twice"),
+        ({"coefficients": (-5.0,)}, "beta=-5 is no coefficient of the convection equation; choose one above 0"),
+        ({"coefficients": (0.0,)}, "beta=0 is no coefficient"),
+        ({"coefficients": (float("nan"),)}, "beta=nan is not finite"),
+        ({"coefficients": (float("inf"),)}, "beta=inf is not finite"),
+        ({"coefficients": ()}, "coefficients is empty"),
+        ({"seeds": ()}, r"seeds is empty; give at least one, such as seeds=\(0, 1, 2\)"),
+        ({"seeds": (0, 0)}, "seeds lists 0 twice"),
+        ({"seeds": (-1,)}, "seeds: -1 is no seed"),
+        ({"data_seed": -1}, "data_seed: -1 is no seed"),
+        ({"system": "convektion"}, "unknown system 'convektion': did you mean convection"),
+        ({"hidden": (0,)}, "hidden="),
+        ({"pairs": ()}, "pairs is empty"),
+        ({"pairs": ((5.0, 0),)}, "n_data=0 leaves"),
+        ({"pairs": ((5.0, 10), (5.0, 10))}, "pairs lists"),
+        ({"profiles": {"x": Reduction(why="", coefficients=(6.0,))}}, "coefficients: 6.0 is not in the sweep"),
+        ({"profiles": {"x": Reduction(why="", n_data=(11,))}}, "n_data: 11 is not in the sweep"),
+        ({"profiles": {"x": Reduction(why="", n_seeds=3)}}, "seeds=3 is impossible: 2 seeds are planned"),
+        ({"profiles": {"x": Reduction(why="", n_seeds=0)}}, "seeds=0 is impossible"),
+    ],
+)
+def test_impossible_sweeps_are_refused_with_what_is_possible(change: dict[str, object], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        dataclasses.replace(TINY, **change)
+
+
+def test_the_panel_is_the_published_grid() -> None:
+    paper = catalog.get("pinn/convection/lbfgs").at("paper")
+    assert paper.coefficients == (5, 6, 7, 8, 9, 10, 15, 20, 25, 30, 50, 70)
+    assert paper.n_data == (100, 150, 200, 250, 500, 1000, 2000, 5000, 10_000, 15_000, 20_000, 25_000)
+    assert (paper.seeds, len(paper.cells)) == ((0, 1, 2, 3, 4), 720)
+    laptop = catalog.get("pinn/convection/lbfgs").at("laptop")
+    assert (laptop.coefficients, laptop.seeds, max(laptop.n_data)) == (paper.coefficients, (0, 1, 2), 2000)
+    assert laptop.hash == paper.hash  # the full budget, so the runs are the same runs
+    assert catalog.get("pinn/convection/lbfgs").at("smoke").hash != paper.hash
+    (table_2,) = catalog.get("pinn/convection/lbfgs-literal").at("paper").strategy.stages
+    assert table_2 == LBFGS(2_000, 2_500, 100, 1e-7, 1e-9, 1.0)
+
+
+def test_every_sweep_has_the_three_profiles_and_its_id_says_its_system() -> None:
+    for sweep_id in set(catalog.ids()) - {TINY.id}:
+        sweep = catalog.get(sweep_id)
+        assert sweep.id == sweep_id and sweep_id.split("/")[1] == sweep.system
+        assert tuple(sweep.profiles) == ("smoke", "laptop", "paper")
+        assert sweep.reading.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"hidden": (5,)}, {"data_seed": 1}, {"strategy": Strategy((Adam(4), LBFGS(max_iterations=6, history=5)))}],
+)
+def test_the_hash_changes_with_what_changes_numbers(change: dict[str, object], tiny: Plan) -> None:
+    assert dataclasses.replace(TINY, **change).at("smoke").hash != tiny.hash
+    assert dataclasses.replace(TINY, seeds=(0, 1, 2), title="Other").at("smoke").hash == tiny.hash
+
+
+def test_unknown_names_offer_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"did you mean pinn/convection/lbfgs "):
+        catalog.get("pinn/convection/lbgfs")
+    with pytest.raises(UserError, match=r"unknown profile 'smok': did you mean smoke\?"):
+        catalog.get("pinn/convection/lbfgs").at("smok")
+
+
+# --- planning ---
+
+
+def test_one_ensemble_per_amount_of_data_cheap_first(tmp_path: Path, tiny: Plan) -> None:
+    planned = planner.ensembles(tiny, [], tiny.cells, tmp_path, CPU)
+    assert [(e.n_data, len(e.cells), e.width) for e in planned] == [(10, 4, 4), (20, 4, 4)]
+    rest = planner.ensembles(tiny, tiny.cells[:5], tiny.cells, tmp_path, CPU)
+    assert [e.cells for e in rest] == [tiny.cells[5:]]
+
+
+def test_lanes_follow_the_memory() -> None:
+    plan = catalog.get("pinn/convection/lbfgs").at("paper")
+    widths = [planner.lanes(plan, 25_000, 60, CPU, memory) for memory in (6 * 10**9, 400 * 10**6, 150 * 10**6)]
+    assert widths == sorted(widths, reverse=True) and widths[0] == 60 and 1 <= widths[-1] < widths[1] < 60
+    with pytest.raises(UserError, match=r"n_data=25000 takes 0\.1 GB and 0\.0 GB may be used"):
+        planner.lanes(plan, 25_000, 60, CPU, 10**7)
+    for n_data in plan.n_data:  # what the lanes and the buffers of an evaluation take together
+        problem = plan.problem(plan.coefficients[:1], n_data)
+        lanes = planner.lanes(plan, n_data, 60, CPU, devices.CPU_LIMIT_BYTES)
+        state = lanes * planner.memory_per_member(problem, plan.strategy)
+        assert state + planner.evaluation_bytes(problem, lanes) < 6e9
+
+
+def test_the_budget_of_memory_is_at_most_half_of_what_is_available() -> None:
+    budget = devices.memory_budget(CPU)
+    assert 0 < budget <= devices.CPU_LIMIT_BYTES
+    assert budget <= 0.6 * devices.available_memory()
+
+
+def test_a_stopped_ensemble_goes_on_as_it_was(tmp_path: Path, tiny: Plan) -> None:
+    begun = planner.ensembles(tiny, [], tiny.cells, tmp_path, CPU)[0]
+    begun.begin(tmp_path)
+    checkpoint = begun.checkpoint(tmp_path)
+    torch.save({"state": torch.zeros(2)}, checkpoint)
+    done = set(begun.cells[:2])
+    assert planner.ensembles(tiny, done, tiny.cells, tmp_path, CPU)[0] == begun
+    # Not all of its runs are wanted: those that are train for themselves, the checkpoint stays for later.
+    some = [cell for cell in tiny.cells if cell.seed == 0]
+    assert planner.ensembles(tiny, [], some, tmp_path, CPU)[0].cells == tuple(c for c in begun.cells if c.seed == 0)
+    assert checkpoint.exists()
+    # All of its runs are stored: both files go.
+    planner.ensembles(tiny, begun.cells, tiny.cells, tmp_path, CPU)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["cut off", "flipped", "record", "other recipe", "too big"])
+def test_a_checkpoint_that_cannot_be_used_is_said_and_passed_over(tmp_path: Path, tiny: Plan, kind: str) -> None:
+    begun = planner.ensembles(tiny, [], tiny.cells, tmp_path, CPU)[0]
+    begun.begin(tmp_path)
+    checkpoint = begun.checkpoint(tmp_path)
+    torch.save({"state": torch.arange(1000)}, checkpoint)
+    memory = None
+    if kind == "cut off":
+        checkpoint.write_bytes(checkpoint.read_bytes()[:2000])
+    elif kind == "flipped":
+        data = bytearray(checkpoint.read_bytes())
+        data[len(data) // 2] ^= 1
+        checkpoint.write_bytes(data)
+    elif kind == "record":
+        checkpoint.with_suffix(".json").write_text("{")
+    elif kind == "other recipe":
+        tiny = dataclasses.replace(TINY, hidden=(5,)).at("smoke")
+    else:
+        memory = 2 * planner.memory_per_member(tiny.problem([5.0], 10), tiny.strategy) + 10**6
+        memory = planner.evaluation_bytes(tiny.problem([5.0], 10), 4) + memory - 10**6
+    with pytest.warns(UserWarning, match="damaged|does not belong|does not fit"):
+        (first, *_) = planner.ensembles(tiny, begun.cells[:1], tiny.cells, tmp_path, CPU, memory=memory)
+    assert first.cells == begun.cells[1:]
+    assert not list(tmp_path.iterdir())
+
+
+# --- training, stopping, reading ---
+
+
+def test_a_sweep_trains_and_reads_back(tmp_path: Path, tiny: Plan) -> None:
+    report = sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
+    assert (report.trained, report.done, report.stopped_by) == (8, 8, "")
+    data = sciml_lib.load(TINY.id, profile="smoke", runs=tmp_path)
+    assert dict(data.sizes) == {"coefficient": 2, "n_data": 2, "seed": 2}
+    assert data.train_loss.dims == ("coefficient", "n_data", "seed")
+    assert np.isfinite(data.train_loss).all() and (data.status != "").all()
+    total = data.loss_residual + data.loss_boundary + data.loss_initial
+    np.testing.assert_allclose(total, data.train_loss, rtol=1e-5)
+    assert data.attrs["cells_done"] == data.attrs["cells_planned"] == 8
+    assert data.attrs["seeds"] == [0, 1] and data.attrs["device"] == "cpu"
+    assert data.attrs["versions"]["torch"] == torch.__version__
+    assert data.attrs["library_changed"] is False
+    assert not list(store.folder_of(tiny, tmp_path).glob(".checkpoint*"))
+
+
+def test_a_row_is_the_run_that_its_coordinates_name(tmp_path: Path, tiny: Plan) -> None:
+    sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
+    params = store.read_params(store.folder_of(tiny, tmp_path) / "arrays/n20.npz")
+    for row in store.read(tiny, tmp_path).rows:
+        if row.cell.n_data != 20:
+            continue
+        final = torch.from_numpy(params[store.params_key(row.cell)])[None]
+        problem = tiny.problem([row.cell.coefficient], 20)
+        assert problem.loss(final).item() == pytest.approx(row.train_loss, rel=1e-6)
+        assert problem.test_error(final).item() == pytest.approx(row.test_error, rel=1e-6)
+
+
+def test_nothing_is_trained_or_touched_twice(tmp_path: Path, tiny: Plan) -> None:
+    sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
+    folder = store.folder_of(tiny, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    report = sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
+    assert (report.trained, report.done) == (0, 8)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_the_time_limit_stops_and_the_next_call_goes_on(tmp_path: Path, tiny: Plan) -> None:
+    reference = sweeps.run(TINY.id, "smoke", runs=tmp_path / "whole", device="cpu")
+    stops = 0
+    while (report := sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu", time_limit=1e-9)).stopped_by:
+        assert report.stopped_by == "time limit"
+        assert "go on with `python -m sciml_lib run pinn/convection/tiny --profile smoke`" in report.sentence
+        stops += 1
+        assert stops < 200
+    assert stops > 5 and report.done == reference.done == 8
+    whole, parts = (sciml_lib.load(TINY.id, "smoke", runs=runs) for runs in (tmp_path / "whole", tmp_path))
+    for name in ("train_loss", "test_error", "iterations", "evaluations"):
+        np.testing.assert_allclose(parts[name], whole[name], rtol=1e-6)
+    assert (parts.status == whole.status).all()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_between_two_steps(tmp_path: Path, number: signal.Signals) -> None:
+    threading.Timer(0.5, os.kill, (os.getpid(), number)).start()
+    start = time.monotonic()
+    report = sweeps.run(TINY.id, "long", runs=tmp_path, device="cpu", progress=False)
+    assert report.stopped_by == "interrupt" and time.monotonic() - start < 10
+    (checkpoint,) = store.folder_of(TINY.at("long"), tmp_path).glob(".checkpoint-n10-*.pt")
+    at = torch.load(checkpoint, weights_only=True)["state"]["iterations"].tolist()
+    assert min(at) > 0
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert sweeps.run(TINY.id, "long", runs=tmp_path, device="cpu", time_limit=0.2).stopped_by == "time limit"
+    assert torch.load(checkpoint, weights_only=True)["state"]["iterations"].tolist() > at
+
+
+def test_ctrl_c_reaches_who_asked_for_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "calibrated", lambda *_: 1.0)
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        sciml_lib.load_or_train(TINY.id, "long", runs=tmp_path, device="cpu")
+
+
+def test_a_disk_full_of_checkpoint_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", refuse)
+    with pytest.raises(UserError, match="No space left on device; every run that ended is stored"):
+        sweeps.run(TINY.id, "long", runs=tmp_path, device="cpu", checkpoint_seconds=0.0)
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, float("nan"), float("inf")])
+def test_impossible_time_limits_are_refused(tmp_path: Path, limit: float) -> None:
+    with pytest.raises(UserError, match="time_limit="):
+        sweeps.run(TINY.id, "smoke", runs=tmp_path, time_limit=limit)
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:0", ""])
+def test_unknown_devices_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="unknown device"):
+        sweeps.run(TINY.id, "smoke", runs=tmp_path, device=name)
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:0"])
+def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert devices.resolve("auto") == CPU
+    with pytest.raises(UserError, match=f"device={name} asks for a GPU and PyTorch finds none; use --device cpu"):
+        sweeps.run(TINY.id, "smoke", runs=tmp_path, device=name)
+
+
+def test_a_gpu_too_many_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert devices.resolve("cuda:1") == torch.device("cuda", 1)
+    with pytest.raises(UserError, match="PyTorch finds cuda:0 to cuda:1"):
+        devices.resolve("cuda:2")
+
+
+def test_nothing_stored_says_what_to_type(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no runs of pinn/convection/lbfgs, profile laptop.*run pinn/convection/lbfgs"):
+        sciml_lib.load("pinn/convection/lbfgs", runs=tmp_path)
+
+
+@pytest.mark.parametrize("seeds", [0, -1, 3, True, 1.0])
+def test_impossible_numbers_of_seeds_are_refused(tmp_path: Path, seeds: int) -> None:
+    with pytest.raises(UserError, match=f"seeds={seeds} is impossible: 2 seeds are planned"):
+        sciml_lib.load_or_train(TINY.id, "smoke", runs=tmp_path, seeds=seeds)
+
+
+def test_load_or_train_trains_only_the_seeds_it_was_asked_for(tmp_path: Path, tiny: Plan) -> None:
+    data = sciml_lib.load_or_train(TINY.id, "smoke", runs=tmp_path, device="cpu", seeds=1)
+    assert data.seed.values.tolist() == data.attrs["seeds"] == [0]
+    assert data.attrs["cells_done"] == data.attrs["cells_planned"] == 4
+    assert {row.cell.seed for row in store.read(tiny, tmp_path).rows} == {0}
+    partly = sciml_lib.load(TINY.id, "smoke", runs=tmp_path)
+    assert np.isnan(partly.train_loss.sel(seed=1)).all() and (partly.status.sel(seed=1) == "").all()
+    assert (partly.attrs["cells_done"], partly.attrs["cells_planned"]) == (4, 8)
+    whole = sciml_lib.load_or_train(TINY.id, "smoke", runs=tmp_path, device="cpu")
+    np.testing.assert_array_equal(whole.train_loss.sel(seed=0), data.train_loss.sel(seed=0))
+
+
+def test_hours_are_never_started_silently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "run", lambda *_, **__: pytest.fail("training was started"))
+    with pytest.raises(UserError) as caught:
+        sciml_lib.load_or_train("pinn/convection/lbfgs", "paper", runs=tmp_path, device="cpu")
+    assert "720 of 720 runs" in str(caught.value) and " h;" in str(caught.value)
+    assert "`python -m sciml_lib run pinn/convection/lbfgs --profile paper`" in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_estimate_follows_stored_runs_of_the_same_recipe(tmp_path: Path, tiny: Plan) -> None:
+    assert np.isnan(estimate.time_left(tiny, tiny.cells, CPU, tmp_path, calibrate=False).seconds)
+    sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
+    rows = store.read(tiny, tmp_path).rows
+    medians = {n: float(np.median([r.seconds for r in rows if r.cell.n_data == n])) for n in (10, 20)}
+    part = TINY.at("part")
+    got = estimate.time_left(part, part.cells, CPU, tmp_path, calibrate=False)
+    assert got == estimate.Estimate(pytest.approx(medians[10] + medians[20]), bound=False)
+    other = TINY.at("long")  # another recipe: its runs take another time
+    assert np.isnan(estimate.time_left(other, other.cells, CPU, tmp_path, calibrate=False).seconds)
+
+
+def test_the_calibration_is_about_right() -> None:
+    """Adam uses up its whole budget, so that the bound is the time itself."""
+    plan = dataclasses.replace(
+        TINY, n_data=(500,), hidden=(50, 50, 50), profiles={"smoke": Reduction(why="", strategy=Strategy((Adam(60),)))}
+    ).at("smoke")
+    problem = plan.problem([cell.coefficient for cell in plan.cells], 500)
+    stage = plan.strategy.stages[0]
+    state = stage.step(problem, stage.init(problem, problem.init([0] * 4)))
+    start = time.perf_counter()
+    for _ in range(60):
+        state = stage.step(problem, state)
+    spent = time.perf_counter() - start
+    assert spent / 5 < estimate.calibrated(plan, plan.cells, CPU) < 5 * spent
+
+
+def test_pairs_leave_the_rest_of_the_grid_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = dataclasses.replace(TINY, pairs=((0.5, 10), (5.0, 20)), profiles={"smoke": Reduction(why="")})
+    monkeypatch.setitem(catalog.SWEEPS, TINY.id, study)
+    data = sciml_lib.load_or_train(TINY.id, "smoke", runs=tmp_path, device="cpu")
+    assert data.attrs["cells_planned"] == 4
+    assert np.isfinite(data.train_loss.values).all(axis=2).tolist() == [[True, False], [False, True]]
+
+
+def test_the_runs_folder_can_be_named_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert store.runs_folder() == Path(__file__).parents[1] / "runs"
+    monkeypatch.setenv("SCIML_RUNS", str(tmp_path / "here"))
+    assert store.runs_folder() == tmp_path / "here"
+    assert store.runs_folder(tmp_path) == tmp_path
+
+
+# --- where it comes from ---
+
+
+def test_comments_do_not_change_the_library_but_code_does(tmp_path: Path) -> None:
+    room = tmp_path / "optim"
+    room.mkdir()
+    digests = []
+    for text in ("x = 1\n", '"""Words."""\n\n# more\nx = 1  # one\n', "x = 2\n"):
+        (room / "a.py").write_text(text)
+        provenance.library_digest.cache_clear()
+        digests.append(provenance.library_digest(tmp_path))
+    provenance.library_digest.cache_clear()
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_changed_library_is_marked(tmp_path: Path, tiny: Plan) -> None:
+    sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
+    path = store.folder_of(tiny, tmp_path) / "manifest.json"
+    content = json.loads(path.read_text())
+    assert content["commit"] == provenance.commit() and content["cells_planned"] == 8
+    path.write_text(json.dumps({**content, "library": ["0123456789abcdef"]}))
+    assert dataset.load(TINY.id, "smoke", tmp_path).attrs["library_changed"] is True
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    text = (Path(__file__).parents[1] / "pyproject.toml").read_text()
+    assert tomllib.loads(text)["project"]["version"] == sciml_lib.__version__
