@@ -1,0 +1,212 @@
+"""The command line, as a person types it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from sciml_lib import chapters
+from sciml_lib.cli import main, seconds_of
+from sciml_lib.errors import UserError
+from sciml_lib.strategies import Adam, Strategy
+from sciml_lib.sweeps import catalog, store
+from sciml_lib.sweeps.spec import Reduction, Sweep
+
+ROOT = Path(__file__).parents[1]
+TINY = Sweep(
+    id="pinn/convection/tiny",
+    title="Tiny, for tests",
+    system="convection",
+    coefficients=(0.5, 5.0),
+    n_data=(10, 20),
+    seeds=(0, 1),
+    hidden=(4,),
+    strategy=Strategy((Adam(4),)),
+    reading="None.",
+    profiles={"smoke": Reduction(why="For tests."), "long": Reduction(why="x", strategy=Strategy((Adam(10**6),)))},
+)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(catalog.SWEEPS, TINY.id, TINY)
+    monkeypatch.setenv("SCIML_RUNS", str(tmp_path / "runs"))
+    torch.set_num_threads(1)
+
+
+def typed(line: str) -> Result:
+    return CliRunner().invoke(main, shlex.split(line))
+
+
+def refused(line: str) -> str:
+    """The sentence with which a command is refused: one line, exit status 2, no traceback."""
+    result = typed(line)
+    assert result.exit_code == 2, result.output
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    assert result.stdout == ""
+    return result.stderr
+
+
+def test_list_shows_every_sweep_and_profile() -> None:
+    result = typed("list")
+    assert result.exit_code == 0
+    for sweep_id in catalog.ids():
+        assert f"{sweep_id}\n" in result.output
+    assert "laptop    252 runs" in result.output and "paper     720 runs" in result.output
+
+
+@pytest.mark.parametrize("line", ["--help", "list --help", "run --help", "status --help", "chapter --help"])
+def test_help_shows_examples_that_can_be_typed(line: str) -> None:
+    result = typed(line)
+    assert result.exit_code == 0 and "python -m sciml_lib" in result.output
+    if line != "--help":
+        examples = [text.strip() for text in result.output.splitlines() if text.startswith("    python -m")]
+        assert examples
+        for example in examples:
+            _, _, _, command, *arguments = example.split()
+            main.commands[command].make_context(command, arguments)  # parses it without doing it
+
+
+def test_run_status_run_again() -> None:
+    result = typed("run pinn/convection/tiny --profile smoke --device cpu")
+    assert result.exit_code == 0, result.output
+    assert "0 of 8 runs are stored; the rest takes at most about 1 s on cpu" in result.stdout
+    assert "pinn/convection/tiny, smoke: 8 of 8 runs are stored, 8 of them by this call" in result.stdout
+    result = typed("status pinn/convection/tiny --profile smoke")
+    assert "pinn/convection/tiny, smoke: 8 of 8 runs, 1 s of training\n    8 budget_spent" in result.stdout
+    result = typed("run pinn/convection/tiny --profile smoke --quiet")
+    assert result.stdout == "pinn/convection/tiny, smoke: 8 of 8 runs are stored, 0 of them by this call\n"
+
+
+def test_status_of_everything_says_what_is_left() -> None:
+    typed("run pinn/convection/tiny --profile smoke --seeds 1 --quiet --device cpu")
+    result = typed("status")
+    assert result.exit_code == 0
+    assert "pinn/convection/lbfgs, paper: 0 of 720 runs" in result.stdout
+    assert "pinn/convection/tiny, smoke: 4 of 8 runs, 1 s of training, about 1 s left on cpu" in result.stdout
+
+
+def test_status_goes_on_after_a_damaged_store() -> None:
+    typed("run pinn/convection/tiny --profile smoke --quiet --device cpu")
+    (store.folder_of(TINY.at("smoke")) / "manifest.json").write_text("{")
+    result = typed("status")
+    assert result.exit_code == 2
+    assert "pinn/convection/tiny, smoke: error: " in result.stderr and "pinn/convection/tiny, long" in result.stdout
+
+
+def test_the_time_limit_is_no_error() -> None:
+    result = typed("run pinn/convection/tiny --profile long --time-limit 0.2s --quiet --device cpu")
+    assert result.exit_code == 0
+    assert "stopped by the time limit; go on with `python -m sciml_lib run pinn/convection/tiny --profile long`" in (
+        result.stdout
+    )
+
+
+def test_restart_puts_the_runs_aside_and_mends_a_manifest(tmp_path: Path) -> None:
+    typed("run pinn/convection/tiny --profile smoke --quiet --device cpu")
+    manifest = store.folder_of(TINY.at("smoke")) / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"spec_hash": "', '"spec_hash": "0'))
+    sentence = refused("run pinn/convection/tiny --profile smoke")
+    command = sentence.split("`")[1]
+    assert command == "python -m sciml_lib run pinn/convection/tiny --profile smoke --restart"
+    result = typed(command.removeprefix("python -m sciml_lib ") + " --quiet --device cpu")
+    assert result.exit_code == 0 and "8 of them by this call" in result.stdout
+    (aside,) = (tmp_path / "runs/_set_aside/pinn/convection/tiny").iterdir()
+    assert len((aside / "cells.csv").read_text().splitlines()) == 9
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("run pinn/convection/lbfg", "unknown sweep 'pinn/convection/lbfg': did you mean pinn/convection/lbfgs"),
+        ("run pinn/convection/lbfgs --profile lap", "unknown profile 'lap': did you mean laptop"),
+        ("run pinn/convection/lbfgs --device gpu", "unknown device 'gpu'"),
+        ("run pinn/convection/tiny -p smoke --seeds 0", "seeds=0 is impossible: 2 seeds are planned"),
+        ("run pinn/convection/tiny -p smoke --seeds -1", "seeds=-1 is impossible"),
+        ("run pinn/convection/tiny -p smoke --seeds 3", "choose between 1 and 2"),
+        ("run pinn/convection/tiny -p smoke --time-limit '9 parsecs'", "--time-limit '9 parsecs' is no time"),
+        ("run pinn/convection/tiny -p smoke --time-limit 0", "--time-limit '0' leaves no time"),
+        ("run pinn/convection/tiny -p smoke --time-limit -5m", "--time-limit '-5m' is no time"),
+        ("run pinn/convection/tiny -p smoke -q --runs /dev/null", "cannot write to /dev/null"),
+        ("run pinn/convection/tiny -p smoke -q --runs /proc/none", "cannot write to /proc/none"),
+        ("status pinn/konvection/lbfgs", "unknown sweep"),
+        ("status pinn/convection/lbfgs --profile huge", "unknown profile 'huge'"),
+        ("status --device warp", "unknown device"),
+        ("chapter pinn_convektion -o out.ipynb", "unknown chapter 'pinn_convektion': did you mean pinn_convection"),
+        ("chapter pinn_convection -p profile smoke -p profile paper -o out.ipynb", "-p profile is given twice"),
+    ],
+)
+def test_nonsense_is_refused_in_one_sentence(line: str, words: str) -> None:
+    assert words in refused(line)
+
+
+def test_device_cuda_without_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "device=cuda asks for a GPU and PyTorch finds none" in refused("run pinn/convection/tiny --device cuda -p smoke")
+
+
+@pytest.mark.parametrize("line", ["stat", "run", "run a b", "run pinn/convection/tiny --seeds many", "--hepl"])
+def test_wrong_usage_is_refused_without_a_traceback(line: str) -> None:
+    result = typed(line)
+    assert result.exit_code == 2 and "Traceback" not in result.output and "Error: " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("9m", 540), ("1.5h", 5400), ("1h30m", 5400), ("1h 30m", 5400), ("2D", 172_800)],
+)
+def test_times_are_read(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "m", "9 parsecs", "nan", "inf", "1e3", "-1", "1m30", "0s", "0h0m", "1:30"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="--time-limit"):
+        seconds_of(text)
+
+
+def test_a_chapter_gets_its_parameters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr(chapters, "execute", lambda *arguments: seen.append(arguments))
+    result = typed(f"chapter pinn_convection -p profile smoke -p seeds 2 -o {tmp_path / 'out.ipynb'}")
+    assert result.exit_code == 0, result.output
+    assert seen == [("pinn_convection", {"profile": "smoke", "seeds": "2"}, tmp_path / "out.ipynb")]
+
+
+def test_help_needs_no_torch_and_training_needs_no_plotting() -> None:
+    code = (
+        "import sys; from sciml_lib.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules\n"
+        "import sciml_lib; sciml_lib.load, sciml_lib.run\n"
+        "heavy = {'matplotlib', 'seaborn', 'contourpy', 'papermill', 'jupytext', 'nbclient', 'IPython'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_ctrl_c_of_a_real_process_says_how_to_go_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sciml_lib", "run", "pinn/convection/lbfgs", "--quiet", "--device", "cpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "SCIML_RUNS": str(tmp_path)}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob(".checkpoint*.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "stopped by the interrupt; go on with `python -m sciml_lib run pinn/convection/lbfgs --profile laptop`" in out
+    assert "Traceback" not in err
+    assert list(tmp_path.rglob(".checkpoint*.pt"))
