@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -79,10 +80,10 @@ def test_help_shows_examples_that_can_be_typed(line: str) -> None:
 def test_run_status_run_again() -> None:
     result = typed("run pinn/convection/tiny --profile smoke --device cpu")
     assert result.exit_code == 0, result.output
-    assert "0 of 8 runs are stored; the rest takes at most about 1 s on cpu" in result.stdout
+    assert re.search(r"0 of 8 runs are stored; the rest takes at most about \d+ s on cpu", result.stdout)
     assert "pinn/convection/tiny, smoke: 8 of 8 runs are stored, 8 of them by this call" in result.stdout
     result = typed("status pinn/convection/tiny --profile smoke")
-    assert "pinn/convection/tiny, smoke: 8 of 8 runs, 1 s of training\n    8 budget_spent" in result.stdout
+    assert re.search(r"tiny, smoke: 8 of 8 runs, \d+ s of training\n    8 budget_spent", result.stdout)
     result = typed("run pinn/convection/tiny --profile smoke --quiet")
     assert result.stdout == "pinn/convection/tiny, smoke: 8 of 8 runs are stored, 0 of them by this call\n"
 
@@ -92,7 +93,7 @@ def test_status_of_everything_says_what_is_left() -> None:
     result = typed("status")
     assert result.exit_code == 0
     assert "pinn/convection/lbfgs, paper: 0 of 720 runs" in result.stdout
-    assert "pinn/convection/tiny, smoke: 4 of 8 runs, 1 s of training, about 1 s left on cpu" in result.stdout
+    assert re.search(r"tiny, smoke: 4 of 8 runs, \d+ s of training, about \d+ s left on cpu", result.stdout)
 
 
 def test_status_goes_on_after_a_damaged_store() -> None:

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import signal
-import threading
 import time
 import tomllib
 from pathlib import Path
@@ -250,15 +249,27 @@ def test_the_time_limit_stops_and_the_next_call_goes_on(tmp_path: Path, tiny: Pl
     assert (parts.status == whole.status).all()
 
 
+def signal_at_step(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) -> None:
+    """Sends this process a signal during one step of training, when the handlers stand for certain."""
+    count = iter(range(10**9))
+    show = execution._Bar.show
+
+    def and_signal(*arguments: object) -> None:
+        if next(count) == step:
+            os.kill(os.getpid(), number)
+        show(*arguments)
+
+    monkeypatch.setattr(execution._Bar, "show", and_signal)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_between_two_steps(tmp_path: Path, number: signal.Signals) -> None:
-    threading.Timer(0.5, os.kill, (os.getpid(), number)).start()
-    start = time.monotonic()
+def test_a_signal_stops_between_two_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    signal_at_step(monkeypatch, 7, number)
     report = sweeps.run(TINY.id, "long", runs=tmp_path, device="cpu", progress=False)
-    assert report.stopped_by == "interrupt" and time.monotonic() - start < 10
+    assert report.stopped_by == "interrupt"
     (checkpoint,) = store.folder_of(TINY.at("long"), tmp_path).glob(".checkpoint-n10-*.pt")
     at = torch.load(checkpoint, weights_only=True)["state"]["iterations"].tolist()
-    assert min(at) > 0
+    assert at == [8] * 4  # the step in which it came is finished and kept
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert sweeps.run(TINY.id, "long", runs=tmp_path, device="cpu", time_limit=0.2).stopped_by == "time limit"
     assert torch.load(checkpoint, weights_only=True)["state"]["iterations"].tolist() > at
@@ -266,7 +277,7 @@ def test_a_signal_stops_between_two_steps(tmp_path: Path, number: signal.Signals
 
 def test_ctrl_c_reaches_who_asked_for_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimate, "calibrated", lambda *_: 1.0)
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    signal_at_step(monkeypatch, 3, signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         sciml_lib.load_or_train(TINY.id, "long", runs=tmp_path, device="cpu")
 
@@ -365,7 +376,7 @@ def test_the_calibration_is_about_right() -> None:
     for _ in range(60):
         state = stage.step(problem, state)
     spent = time.perf_counter() - start
-    assert spent / 5 < estimate.calibrated(plan, plan.cells, CPU) < 5 * spent
+    assert spent / 10 < estimate.calibrated(plan, plan.cells, CPU) < 10 * spent
 
 
 def test_pairs_leave_the_rest_of_the_grid_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

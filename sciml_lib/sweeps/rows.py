@@ -118,7 +118,7 @@ def _parse(line: str, blocks: Sequence[str]) -> Row:
     names = header(blocks).strip().split(",")
     fields = line.split(",")
     if len(fields) != len(names):
-        raise ValueError(f"{len(fields)} fields instead of {len(names)}")
+        raise ValueError(f"{len(names)} fields are expected, not {len(fields)}")
     text = dict(zip(names, fields, strict=True))
     cell = Cell(_number(text, "coefficient"), _count(text, "n_data"), _count(text, "seed"))
     if not math.isfinite(cell.coefficient):
