@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
@@ -73,7 +72,7 @@ class EnsembleState:
 
     def tensors(self) -> dict[str, Tensor]:
         """All fields by name."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return dict(vars(self))
 
     def select(self, index: Tensor) -> Self:
         """The rows ``index`` (int64), copied."""
