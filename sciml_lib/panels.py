@@ -56,15 +56,15 @@ class Panel:
     folder: str = ""
 
     @classmethod
-    def of(cls, sweep: str, profile: str, *, seeds: int | None = None, device: str = "auto", runs: str = "") -> Panel:
+    def of(cls, sweep: str, profile: str, device: str = "auto", runs: str = "", seeds: int | None = None) -> Panel:
         """Reads the runs of a sweep, and trains what is missing if that takes no more than a few minutes.
 
         Args:
             sweep: id of the sweep.
             profile: smoke, laptop or paper.
-            seeds: at most the first so many seeds of the profile; all by default.
             device: auto, cpu or cuda.
             runs: folder of stored runs; empty for the repository's own.
+            seeds: at most the first so many seeds of the profile; all by default.
 
         Raises:
             UserError: if a name or number is impossible, or training would take long; it says how to go on.

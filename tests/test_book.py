@@ -169,6 +169,9 @@ def test_a_browser_opens_the_page_without_trouble(page, site, name):
         assert page.locator("mjx-merror").count() == 0
     missing = page.evaluate("[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)")
     assert missing == []
+    shape = "Math.abs((i.width / i.height) / (i.naturalWidth / i.naturalHeight) - 1) > 0.02"
+    distorted = f"[...document.querySelectorAll('article img')].filter(i => {shape}).map(i => i.src)"
+    assert page.evaluate(distorted) == []
     silent = "[...document.querySelectorAll('article figure img')].filter(i => (i.alt || '').length < 20).map(i => i.src)"
     assert page.evaluate(silent) == []
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -30,10 +30,14 @@ def _stores(runs: Path) -> Any:
     """Yields (sweep, profile, rows, cells planned) of every store."""
     for manifest in sorted(runs.glob("**/manifest.json")):
         cells = manifest.with_name("cells.csv")
-        if cells.exists() and not manifest.relative_to(runs).parts[0].startswith("_"):
+        if cells.exists() and not manifest.relative_to(runs).parts[
+            0
+        ].startswith("_"):
             with cells.open(newline="", encoding="utf-8") as lines:
                 rows = list(csv.DictReader(lines))
-            planned = json.loads(manifest.read_text(encoding="utf-8")).get("cells_planned")
+            planned = json.loads(manifest.read_text(encoding="utf-8")).get(
+                "cells_planned"
+            )
             sweep = manifest.parent.parent.relative_to(runs).as_posix()
             yield sweep, manifest.parent.name, rows, planned
 
@@ -48,12 +52,21 @@ def _sentence(stores: list[Any]) -> str:
 
 
 def _table(stores: list[Any]) -> str:
-    lines = ["| sweep | profile | runs stored | device | computing time |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        "| sweep | profile | runs stored | device | computing time |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for sweep, profile, rows, planned in stores:
         seconds = sum(float(row["seconds"]) for row in rows)
         devices = ", ".join(sorted({row["device"] for row in rows}))
-        lines.append(f"| `{sweep}` | {profile} | {len(rows):,} of {planned} | {devices} | {_time(seconds)} |")
-    return "\n".join(lines) if len(lines) > 2 else "No run is stored in this copy yet."
+        lines.append(
+            f"| `{sweep}` | {profile} | {len(rows):,} of {planned} | {devices} | {_time(seconds)} |"
+        )
+    return (
+        "\n".join(lines)
+        if len(lines) > 2
+        else "No run is stored in this copy yet."
+    )
 
 
 def _time(seconds: float) -> str:

@@ -52,7 +52,7 @@ runs: str = ""  # folder of stored runs; empty means the repository's own
 from sciml_lib import narrative
 from sciml_lib.panels import Panel
 
-panel = Panel.of("pinn/convection/lbfgs", profile, seeds=seeds, device=device, runs=runs)
+panel = Panel.of("pinn/convection/lbfgs", profile, device, runs, seeds)
 
 # %% tags=["remove-input"]
 narrative.say(narrative.recipe(panel))
@@ -118,8 +118,10 @@ narrative.say(narrative.differences(panel))
 # length of such a warm-up, followed by the same L-BFGS.
 
 # %%
-lengths = (0, 1000, 2000, 5000)
-study = {steps: Panel.of(f"pinn/convection/warmup-{steps}", profile, device=device, runs=runs) for steps in lengths}
+study = {
+    steps: Panel.of(f"pinn/convection/warmup-{steps}", profile, device, runs)
+    for steps in (0, 1000, 2000, 5000)
+}
 
 # %% mystnb={"figure": {"name": "fig-warmup", "caption": "Test error of single runs against the length of the Adam warm-up before L-BFGS, on a few cells of the map. One dot is one seed, the bar is their mean; the band is the published value with its reading accuracy, the dotted line the test threshold."}, "image": {"alt": "Small panels, one for each of a few cells of the map, with the test error of single seeds over four lengths of the Adam warm-up, and the published value as a band.", "width": "100%"}}
 figure = narrative.warmup_figure(study, "A warm-up of Adam before L-BFGS")
@@ -138,7 +140,9 @@ narrative.say(narrative.warmup_words(study))
 # start, with the 2,000 iterations of the table.
 
 # %%
-literal = Panel.of("pinn/convection/lbfgs-literal", profile, seeds=seeds, device=device, runs=runs)
+literal = Panel.of(
+    "pinn/convection/lbfgs-literal", profile, device, runs, seeds
+)
 
 # %% mystnb={"figure": {"name": "fig-literal", "caption": "The regime map with the settings of Table 2 taken literally: L-BFGS from a random start, no warm-up. Marks as in the map above."}, "image": {"alt": "Regime map with plain L-BFGS, training loss left and test error right, over the coefficient and the number of collocation points.", "width": "100%"}}
 figure = literal.regime_map("PINN, 1D convection: Table 2 to the letter")
@@ -156,7 +160,9 @@ narrative.say(narrative.literal_words(literal, panel))
 # A map shows where a run ended up, not why it stopped there. The reason is stored with each run.
 
 # %% tags=["remove-input"]
-narrative.say(narrative.endings({"with warm-up": panel, "to the letter": literal}))
+narrative.say(
+    narrative.endings({"with warm-up": panel, "to the letter": literal})
+)
 
 # %% [markdown]
 # ## Try it
@@ -164,4 +170,6 @@ narrative.say(narrative.endings({"with warm-up": panel, "to the letter": literal
 # These commands repeat this chapter, the runs behind it, and a quick version of the whole that you can watch.
 
 # %% tags=["remove-input"]
-narrative.say(narrative.commands("pinn_convection", [panel, *study.values(), literal]))
+narrative.say(
+    narrative.commands("pinn_convection", [panel, *study.values(), literal])
+)

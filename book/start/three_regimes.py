@@ -38,7 +38,7 @@ runs: str = ""  # folder of stored runs; empty means the repository's own
 from sciml_lib import narrative
 from sciml_lib.panels import Panel
 
-panel = Panel.of("pinn/convection/lbfgs", profile, seeds=seeds, device=device, runs=runs)
+panel = Panel.of("pinn/convection/lbfgs", profile, device, runs, seeds)
 
 # %% [markdown]
 # ## Three networks, one recipe
