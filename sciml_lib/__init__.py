@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 _WHERE = {"load": "sciml_lib.sweeps", "load_or_train": "sciml_lib.sweeps", "run": "sciml_lib.sweeps"}
 _ROOMS = (
     *("systems", "models", "problems", "optim", "strategies", "sweeps", "regimes", "figures"),
-    *("chapters", "errors", "panels", "prose"),
+    *("chapters", "errors", "narrative", "panels", "prose"),
 )
 
 __all__ = ["UserError", "__version__", "load", "load_or_train", "run"]

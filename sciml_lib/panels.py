@@ -17,7 +17,6 @@ from torch import Tensor
 from sciml_lib import figures, regimes, systems
 from sciml_lib.errors import UserError
 from sciml_lib.figures.regime_map import numeral_places
-from sciml_lib.figures.solutions import solutions
 from sciml_lib.models import MLP
 from sciml_lib.regimes import Agreement, Bootstrap, Boundary, Regime, Thresholds
 from sciml_lib.sweeps import catalog, store
@@ -165,7 +164,7 @@ class Panel:
 
     def beside_the_published(self, title: str) -> Figure:
         """Our maps above the published ones."""
-        theirs = regimes.extract(self.published["train_loss"], self.published["test_error"], self.thresholds)
+        theirs = regimes.published.boundaries(self.published, self.thresholds)
         return figures.side_by_side(
             *self._maps, self.published, self.thresholds, self.boundaries, theirs, **self._words, title=title
         )
@@ -187,7 +186,7 @@ class Panel:
         if not found:
             raise UserError(f"the arrays of {self.sweep} are not stored; train it with `{self.plan.command}`")
         shown = [self.solution(cell) for cell in found.values()]
-        return solutions(
+        return figures.solutions(
             [one.learned for one in shown],
             [one.true for one in shown],
             shown[0].x,

@@ -9,6 +9,7 @@ from sciml_lib.figures.digest import digest, print_digest
 from sciml_lib.figures.label_maps import label_maps
 from sciml_lib.figures.regime_map import regime_map, side_by_side
 from sciml_lib.figures.seed_strip import seed_strip
+from sciml_lib.figures.solutions import solutions
 
 __all__ = [
     "boundary_band",
@@ -19,5 +20,6 @@ __all__ = [
     "regime_map",
     "seed_strip",
     "side_by_side",
+    "solutions",
     "style",
 ]

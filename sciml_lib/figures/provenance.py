@@ -25,7 +25,8 @@ def line(attrs: Mapping[str, Any]) -> str:
         \u00b7 sciml_lib 0.1.0, torch 2.13.0 \u00b7 2026-11-23 \u00b7 commit abc1234``.
     """
     versions = attrs.get("versions") or {}
-    packages = ", ".join(f"{name} {versions[name]}" for name in _SHOWN_VERSIONS if name in versions)
+    # Without the build tag: "2.13.0+cpu" and "2.13.0" are the same release, and the device is named anyway.
+    packages = ", ".join(f"{name} {versions[name].split('+')[0]}" for name in _SHOWN_VERSIONS if name in versions)
     commit = str(attrs.get("commit") or "")
     parts = [
         str(attrs.get("sweep") or "sweep not recorded"),

@@ -5,6 +5,8 @@ Everything here is a table to be checked against the paper line by line; no swee
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sciml_lib.errors import unknown
 from sciml_lib.strategies import LBFGS, Adam, Strategy
 from sciml_lib.sweeps.spec import Reduction, Sweep
@@ -83,15 +85,10 @@ PANEL = Sweep(
     },
 )
 
-LITERAL = Sweep(
+LITERAL = replace(  # the same grid, seeds and network
+    PANEL,
     id="pinn/convection/lbfgs-literal",
     title="PINN, convection: L-BFGS to the letter of Table 2",
-    system="convection",
-    coefficients=CONVECTION_BETA,
-    n_data=CONVECTION_N_DATA,
-    seeds=SEEDS,
-    data_seed=0,
-    hidden=(50, 50, 50),
     strategy=Strategy((TABLE_2_LBFGS,)),
     reading="Table 2 of the paper: 2,000 iterations of L-BFGS from a random start; the network is the released code's.",
     profiles={
