@@ -160,6 +160,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    print(f"torch {torch.__version__}, {args.device}, {args.threads} threads; member-iterations per second")
     columns = ("n_data", 6), ("members", 8), ("sequential", 11), ("ensemble", 9), ("ratio", 6)
     columns += ("evaluation", 11), ("direction", 10), ("rest", 6)
     print(" ".join(f"{name:>{width}}" for name, width in columns))
