@@ -105,8 +105,8 @@ def three(panel: Panel) -> str:
     words = {
         Regime.I: "It was told enough and has learned what it was told: the two pictures agree.",
         Regime.II: (
-            "It violates even what it was told. The wave is too fast for the way it was trained; to be told more would not "
-            "help, since it does not obey what it has been told already."
+            "It violates even what it was told: the way in which it was trained did not find weights that obey. What it "
+            "would learn if they were found, these two numbers do not say."
         ),
         Regime.III: (
             "At its points it obeys the equation well, and between them it does as it likes. It was told too little for a "
@@ -138,13 +138,52 @@ def comparison(panel: Panel) -> str:
     text = f"{result.sentence} As kappa is usually read, this is {prose.strength(result.kappa)} agreement. "
     n = len(result.differing)
     if not n:
-        return text + "No cell differs."
+        return f"{text}No cell differs. {_unseen(panel)}"
     doubtful = sum(d.uncertain for d in result.differing)
     luck = sum(not d.uncertain and _chance(panel, d) >= 0.05 for d in result.differing)
     return text + (
         f"Of the {counted(n, 'cell')} that {'differs' if n == 1 else 'differ'}, the published label is uncertain "
         f"in {doubtful}, and in {luck} more it appears in at least one of twenty resamples of our seeds. That leaves "
-        f"{counted(n - doubtful - luck, 'cell')} in which the two maps contradict each other."
+        f"{counted(n - doubtful - luck, 'cell')} in which the two maps contradict each other. {_unseen(panel)}"
+    )
+
+
+def _unseen(panel: Panel) -> str:
+    """Says how much of the published Regime II lies where nothing of ours is stored; nothing if all of it is compared."""
+    theirs = panel.published_labels["label"]
+    under = theirs == int(Regime.II)
+    ours = panel.labels.reindex_like(theirs, fill_value=int(Regime.MISSING))
+    unseen, n = int((under & (ours == int(Regime.MISSING))).sum()), int(under.sum())
+    if not unseen:
+        return ""
+    return (
+        f"All this says little of Regime II: of the {counted(n, 'published cell')} that {_is(n)} in it, {unseen} lie where "
+        "nothing of ours is stored."
+    )
+
+
+def repeats(panel: Panel, again: Panel) -> str:
+    """Says what became of runs that were trained twice: same recipe, cell and seed, but in another ensemble."""
+    if panel.plan.hash != again.plan.hash:
+        return ""
+    keys = ["coefficient", "n_data", "seed"]
+    pairs = _frame(panel).merge(_frame(again), on=keys, suffixes=("", "_again"))
+    pairs = pairs[np.isfinite(pairs["test_error"]) & np.isfinite(pairs["test_error_again"])]
+    if pairs.empty:
+        return ""
+    goals = {"train_loss": panel.thresholds.train, "test_error": panel.thresholds.test}
+    first, second = (
+        np.logical_and.reduce([pairs[name + suffix] <= goal for name, goal in goals.items()]) for suffix in ("", "_again")
+    )
+    ratio = np.exp(np.abs(np.log(pairs["test_error"] / pairs["test_error_again"])))
+    n, changed, doubled = len(pairs), int((first != second).sum()), int((ratio > 2).sum())
+    return (
+        f"**The same run twice.** {n} of these runs {_is(n)} in the map as well: the same recipe, points and seed, trained "
+        "once more beside other members of an ensemble. In exact arithmetic nothing would "
+        "differ; in single precision the last digit of a sum depends on the company, and thousands of iterations amplify "
+        f"it. The test errors of the two runs differ by more than a factor of two in {doubled} of {n}, and in {changed} one "
+        "of the two is well trained and the other is not. "
+        + ("A seed is then no more than a name for a draw, near a border. " if changed else "")
     )
 
 
@@ -327,8 +366,8 @@ def _stage(stage: Any) -> str:
 
 
 def _frame(panel: Panel) -> pd.DataFrame:
-    """One row a stored run: coefficient, n_data, seed, test_error, status."""
-    frame = panel.runs[["test_error", "status"]].to_dataframe().reset_index()
+    """One row a stored run: coefficient, n_data, seed, train_loss, test_error, status."""
+    frame = panel.runs[["train_loss", "test_error", "status"]].to_dataframe().reset_index()
     return frame[frame["test_error"].notnull() | (frame["status"] == Status.DIVERGED.label)]
 
 

@@ -102,6 +102,31 @@ def test_the_comparison_accounts_for_every_differing_cell(panel):
     assert narrative.differences(panel).count("\n| ") == len(result.differing) + 1
 
 
+def test_the_comparison_says_what_it_cannot_see(panel):
+    under = int((panel.published_labels["label"] == int(Regime.II)).sum())
+    seen = int((panel.published_labels["label"].sel(n_data=panel.runs["n_data"].values) == int(Regime.II)).sum())
+    assert 0 < seen < under
+    assert f"{under - seen} lie where nothing of ours is stored" in narrative.comparison(panel)
+
+
+def test_a_run_trained_twice_is_compared_with_itself(panel):
+    steps = catalog.WARM_UP
+
+    def again(flip):
+        return Panel(runs(f"pinn/convection/warmup-{steps}", "laptop", steep(25), flip))
+
+    same = narrative.repeats(panel, again(few))
+    assert "in 0 of 18" in same
+    assert "in 0 one of the two is well trained" in same
+    assert "no more than a name" not in same
+    noisy = narrative.repeats(panel, again(lambda c, n, s: 3 * few(c, n, s)))
+    assert "in 18 of 18, and in 0 one" in noisy
+    worse = narrative.repeats(panel, again(lambda c, n, s: 0.9 if (c, n, s) == (20.0, 500, 1) else few(c, n, s)))
+    assert "in 1 of 18, and in 1 one of the two is well trained" in worse
+    assert "no more than a name" in worse
+    assert narrative.repeats(panel, Panel(runs("pinn/convection/warmup-0", "laptop", steep(25), few))) == ""
+
+
 def test_the_published_map_agrees_with_itself(panel):
     theirs = panel.published
     train, test = (

@@ -133,6 +133,9 @@ narrative.source(study.values(), figure)
 # %% tags=["remove-input"]
 narrative.say(narrative.warmup_words(study))
 
+# %% tags=["remove-input"]
+narrative.say(narrative.repeats(panel, study[2000]))
+
 # %% [markdown]
 # ## Table 2 to the letter
 #
