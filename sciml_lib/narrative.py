@@ -184,7 +184,24 @@ def repeats(panel: Panel, again: Panel) -> str:
         f"it. The test errors of the two runs differ by more than a factor of two in {doubled} of {n}, and in {changed} one "
         "of the two is well trained and the other is not. "
         + ("A seed is then no more than a name for a draw, near a border. " if changed else "")
+        + _relabelled(panel, again)
     )
+
+
+def _relabelled(panel: Panel, again: Panel) -> str:
+    """Names the cells to which a second training, with its own number of seeds, gives another regime."""
+    theirs = panel.published_labels["label"]
+    moved = []
+    for n_data, coefficient in sorted(_cells(panel) & _cells(again)):
+        cell = {"coefficient": coefficient, "n_data": n_data}
+        ours, other = (Regime(int(labels.sel(cell))) for labels in (panel.labels, again.labels))
+        if ours != other:
+            published = Regime(int(theirs.sel(cell)))
+            moved.append(
+                f"$\\beta = {coefficient:g}$ with {n_data:,.0f} points ({ours.numeral} in the map, {other.numeral} here, "
+                f"{published.numeral} published)"
+            )
+    return f"Taking all seeds of the second training, the regime changes at {listed(moved)}." if moved else ""
 
 
 def differences(panel: Panel) -> str:

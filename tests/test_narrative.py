@@ -124,6 +124,9 @@ def test_a_run_trained_twice_is_compared_with_itself(panel):
     worse = narrative.repeats(panel, again(lambda c, n, s: 0.9 if (c, n, s) == (20.0, 500, 1) else few(c, n, s)))
     assert "in 1 of 18, and in 1 one of the two is well trained" in worse
     assert "no more than a name" in worse
+    assert "the regime changes" not in worse
+    moved = narrative.repeats(panel, again(lambda c, n, s: 0.9 if (c, n) == (20.0, 500) else few(c, n, s)))
+    assert r"the regime changes at $\beta = 20$ with 500 points (I in the map, III here, III published)." in moved
     assert narrative.repeats(panel, Panel(runs("pinn/convection/warmup-0", "laptop", steep(25), few))) == ""
 
 
