@@ -234,6 +234,21 @@ def test_nothing_is_trained_or_touched_twice(tmp_path: Path, tiny: Plan) -> None
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
+def test_what_a_cut_at_the_very_end_left_behind_is_cleared(tmp_path: Path, tiny: Plan) -> None:
+    """All rows are stored, but the process was killed before it removed its checkpoint."""
+    sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
+    folder = store.folder_of(tiny, tmp_path)
+    rows = (folder / "cells.csv").read_bytes()
+    ended = planner.Ensemble(tuple(cell for cell in tiny.cells if cell.n_data == 10), 4, tiny.hash)
+    ended.begin(folder)
+    torch.save({}, ended.checkpoint(folder))
+    for path in (folder / ".checkpoint-n10-x.pt.tmp", folder / "arrays" / "n10.npz.tmp"):
+        path.write_bytes(b"left")
+    assert sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu").trained == 0
+    assert not [*folder.rglob("*.tmp"), *folder.glob(".checkpoint*")]
+    assert (folder / "cells.csv").read_bytes() == rows
+
+
 def test_the_time_limit_stops_and_the_next_call_goes_on(tmp_path: Path, tiny: Plan) -> None:
     reference = sweeps.run(TINY.id, "smoke", runs=tmp_path / "whole", device="cpu")
     stops = 0

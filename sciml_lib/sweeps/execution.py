@@ -22,7 +22,7 @@ from sciml_lib.strategies import MemberResult, Progress, TimeLimitReached
 from sciml_lib.sweeps import catalog, devices, estimate, planner, store
 from sciml_lib.sweeps.planner import Ensemble
 from sciml_lib.sweeps.spec import Cell, Plan, first_seeds
-from sciml_lib.sweeps.store import Writer
+from sciml_lib.sweeps.store import Stored, Writer
 
 CHECKPOINT_SECONDS = 30.0
 
@@ -96,7 +96,7 @@ def run(
         raise UserError(f"time_limit={time_limit} is impossible; give seconds above 0, such as 540")
     start = time.monotonic()
     stored = store.read(plan, runs)
-    if set(wanted) <= stored.done and os.path.getsize(stored.folder / "cells.csv") == stored.good_bytes:
+    if set(wanted) <= stored.done and _tidy(stored):
         return Report(plan, 0, len(stored.done), "", time.monotonic() - start)
     deadline = None if time_limit is None else start + time_limit
     blocks = plan.problem(plan.coefficients[:1], plan.n_data[0]).block_names
@@ -113,6 +113,12 @@ def run(
                 stopped_by = "time limit"
         done = len(writer.rows)
     return Report(plan, done - before, done, stopped_by, time.monotonic() - start)
+
+
+def _tidy(stored: Stored) -> bool:
+    """Whether a cut has left nothing behind: no broken last line, no draft, no checkpoint of an ensemble that ended."""
+    left = [*stored.folder.rglob("*.tmp"), *stored.folder.glob(".checkpoint*")]
+    return not left and os.path.getsize(stored.folder / "cells.csv") == stored.good_bytes
 
 
 def wanted_cells(plan: Plan, seeds: int | None) -> list[Cell]:
