@@ -17,9 +17,10 @@ from matplotlib.figure import Figure
 from sciml_lib import figures, prose
 from sciml_lib.models import MLP
 from sciml_lib.optim import Adam, Status
-from sciml_lib.panels import Panel, distance, interval, mixed, onset, solved
+from sciml_lib.panels import Panel, distance, mixed, onset, solved
 from sciml_lib.prose import counted, listed, number, percent, table
 from sciml_lib.regimes import Difference, Regime, shares
+from sciml_lib.regimes.published import interval
 
 MANY_POINTS = 1000
 """From this N_f on the paper speaks of abundant data, and of the speed alone as the limit."""
@@ -171,12 +172,8 @@ def repeats(panel: Panel, again: Panel) -> str:
     pairs = pairs[np.isfinite(pairs["test_error"]) & np.isfinite(pairs["test_error_again"])]
     if pairs.empty:
         return ""
-    goals = {"train_loss": panel.thresholds.train, "test_error": panel.thresholds.test}
-    first, second = (
-        np.logical_and.reduce([pairs[name + suffix] <= goal for name, goal in goals.items()]) for suffix in ("", "_again")
-    )
     ratio = np.exp(np.abs(np.log(pairs["test_error"] / pairs["test_error_again"])))
-    n, changed, doubled = len(pairs), int((first != second).sum()), int((ratio > 2).sum())
+    n, changed, doubled = len(pairs), int((pairs["solved"] != pairs["solved_again"]).sum()), int((ratio > 2).sum())
     return (
         f"**The same run twice.** {n} of these runs {_is(n)} in the map as well: the same recipe, points and seed, trained "
         "once more beside other members of an ensemble. In exact arithmetic nothing would "
@@ -383,8 +380,8 @@ def _stage(stage: Any) -> str:
 
 
 def _frame(panel: Panel) -> pd.DataFrame:
-    """One row a stored run: coefficient, n_data, seed, train_loss, test_error, status."""
-    frame = panel.runs[["train_loss", "test_error", "status"]].to_dataframe().reset_index()
+    """One row a stored run: coefficient, n_data, seed, test_error, status, and whether it is well trained by itself."""
+    frame = panel.runs[["test_error", "status"]].assign(solved=solved(panel)).to_dataframe().reset_index()
     return frame[frame["test_error"].notnull() | (frame["status"] == Status.DIVERGED.label)]
 
 

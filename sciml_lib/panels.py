@@ -310,22 +310,6 @@ def onset(labels: xr.DataArray) -> dict[int, float]:
     return found
 
 
-def interval(published: xr.Dataset, name: str, coefficient: float, n_data: float) -> tuple[float, float] | None:
-    """Returns the interval in which a published value lies, or None if the figure does not show the cell.
-
-    A value at the low end of the colour bar is open downwards to zero, one at the high end upwards.
-    """
-    on_grid = np.isclose(published.coefficient, coefficient).any() and np.isclose(published.n_data, n_data).any()
-    if not on_grid:
-        return None
-    cell = published.sel(coefficient=coefficient, n_data=n_data, method="nearest")
-    if bool(cell[f"{name}_hidden"]):
-        return None
-    value, accuracy = float(cell[name]), published[name].attrs["accuracy"]
-    low = 0.0 if bool(cell[f"{name}_low"]) else max(0.0, value - accuracy)
-    return low, np.inf if bool(cell[f"{name}_high"]) else value + accuracy
-
-
 def distance(value: float, target: tuple[float, float]) -> float:
     """Returns by how many powers of ten a positive value lies outside an interval; zero inside."""
     low, high = target

@@ -10,7 +10,7 @@ from sciml_lib import narrative, panels, prose
 from sciml_lib.errors import UserError
 from sciml_lib.figures.solutions import solutions
 from sciml_lib.panels import Panel
-from sciml_lib.regimes import Regime
+from sciml_lib.regimes import Regime, published
 from sciml_lib.sweeps import catalog
 
 
@@ -151,7 +151,7 @@ def study(test) -> dict[int, Panel]:
 def test_the_nearest_warm_up_is_the_one_with_the_published_values(panel):
     def truth(steps):
         def test(c, n, s):
-            low, high = panels.interval(panel.published, "test_error", c, n) or (0.1, 0.1)
+            low, high = published.interval(panel.published, "test_error", c, n) or (0.1, 0.1)
             middle = min(high, 2.0) if low == 0 else low
             return middle * (1 if steps == 2000 else 3 + steps / 1000)
 

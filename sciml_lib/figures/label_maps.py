@@ -109,22 +109,18 @@ def label_maps(
     return figure
 
 
+def _numeral(axes: Axes, x: float, y: float, value: int, fontsize: float) -> None:
+    text = Regime(value).numeral
+    axes.text(x, y, text, ha="center", va="center", family="DejaVu Serif", fontsize=fontsize, color=_INK[value], zorder=3)
+
+
 def _labelled(axes: Axes, labels: NDArray) -> None:
     values = np.where(labels > 0, labels, np.nan).astype(float)
     colours = ListedColormap([style.REGIME_COLOURS[k] for k in (1, 2, 3)])
     style.cells(axes, values, norm=Normalize(0.5, 3.5), cmap=colours, rim="white")
     for (i, j), value in np.ndenumerate(labels):
         if value > 0:
-            axes.text(
-                i,
-                j,
-                Regime(value).numeral,
-                ha="center",
-                va="center",
-                family="DejaVu Serif",
-                fontsize=8.5,
-                color=_INK[value],
-            )
+            _numeral(axes, i, j, value, fontsize=8.5)
     # Our own borders between the labels, so that a region is seen without its colour.
     for kind, mask in (("II", labels == Regime.II), ("III", labels == Regime.III)):
         for x, y in _edges(mask):
@@ -159,17 +155,7 @@ def _differences(axes: Axes, ours: NDArray, published: NDArray) -> None:
         lower = [(i - 0.5, j - 0.5), (i + 0.5, j - 0.5), (i + 0.5, j + 0.5)]
         for corners, value, shift in ((upper, ours[i, j], -0.2), (lower, published[i, j], 0.2)):
             axes.add_patch(Polygon(corners, facecolor=style.REGIME_COLOURS[value], edgecolor="none", zorder=2))
-            axes.text(
-                i + shift,
-                j - shift,
-                Regime(value).numeral,
-                ha="center",
-                va="center",
-                family="DejaVu Serif",
-                fontsize=7.5,
-                color=_INK[value],
-                zorder=3,
-            )
+            _numeral(axes, i + shift, j - shift, value, fontsize=7.5)
         axes.add_patch(
             Rectangle(
                 (i - 0.5, j - 0.5),

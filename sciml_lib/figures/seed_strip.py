@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -15,6 +13,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from sciml_lib.errors import UserError
 from sciml_lib.figures import style
+from sciml_lib.regimes.published import interval
 
 _POINT, _MEAN, _PUBLISHED = "#2b6f8f", "#20242a", "#c2185b"
 
@@ -178,29 +177,13 @@ def _cell(axes: Axes, cell: pd.DataFrame, x: str, value: str, order: list) -> No
 
 
 def _published(axes: Axes, published: xr.Dataset, value: str, coefficient: float, n_data: float) -> None:
-    found = _published_value(published, value, coefficient, n_data)
-    if found is None:
+    ends = interval(published, value, coefficient, n_data)
+    if ends is None:
         return
     bottom, top = axes.get_ylim()
-    low, high = max(found["low"], bottom), min(found["high"], top)
-    axes.axhspan(low, high, facecolor=_PUBLISHED, alpha=0.14, linewidth=0, zorder=0.5, gid="published")
-    for edge in (found["low"], found["high"]):
+    axes.axhspan(
+        max(ends[0], bottom), min(ends[1], top), facecolor=_PUBLISHED, alpha=0.14, linewidth=0, zorder=0.5, gid="published"
+    )
+    for edge in ends:
         if bottom < edge < top:
             axes.axhline(edge, color=_PUBLISHED, linewidth=0.7, alpha=0.6, zorder=0.6)
-
-
-def _published_value(published: xr.Dataset, value: str, coefficient: float, n_data: float) -> Mapping[str, float] | None:
-    """The interval in which a published value lies, or nothing if the figure does not show the cell."""
-    i = np.flatnonzero(np.isclose(published["coefficient"].values.astype(float), coefficient, rtol=1e-6))
-    j = np.flatnonzero(np.isclose(published["n_data"].values.astype(float), n_data, rtol=1e-6))
-    if i.size == 0 or j.size == 0:
-        return None
-    cell = published.isel(coefficient=int(i[0]), n_data=int(j[0]))
-    if bool(cell[f"{value}_hidden"]):
-        return None
-    accuracy = published[value].attrs["accuracy"]
-    centre = float(cell[value])
-    return {
-        "low": 0.0 if bool(cell[f"{value}_low"]) else max(0.0, centre - accuracy),
-        "high": np.inf if bool(cell[f"{value}_high"]) else centre + accuracy,
-    }

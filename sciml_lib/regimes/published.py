@@ -128,6 +128,22 @@ def labels(published: xr.Dataset, thresholds: Thresholds) -> xr.Dataset:
     )
 
 
+def interval(published: xr.Dataset, name: str, coefficient: float, n_data: float) -> tuple[float, float] | None:
+    """Returns the interval in which a published value lies, or None if the figure does not show the cell.
+
+    A value at the low end of the colour bar is open downwards to zero, one at the high end upwards.
+    """
+    on_grid = np.isclose(published.coefficient, coefficient).any() and np.isclose(published.n_data, n_data).any()
+    if not on_grid:
+        return None
+    cell = published.sel(coefficient=coefficient, n_data=n_data, method="nearest")
+    if bool(cell[f"{name}_hidden"]):
+        return None
+    value, accuracy = float(cell[name]), published[name].attrs["accuracy"]
+    low = 0.0 if bool(cell[f"{name}_low"]) else max(0.0, value - accuracy)
+    return low, np.inf if bool(cell[f"{name}_high"]) else value + accuracy
+
+
 def boundaries(published: xr.Dataset, thresholds: Thresholds, factors: Sequence[float] = FACTORS) -> list[Boundary]:
     """Returns the boundaries of a published map, extracted from its digitised values like our own.
 

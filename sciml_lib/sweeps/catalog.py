@@ -29,14 +29,7 @@ TABLE_2_LBFGS = LBFGS(
     learning_rate=1.0,
 )
 # An earlier convection script of the released code makes one call of 10,000; then float32 runs end by themselves.
-LONG_LBFGS = LBFGS(
-    max_iterations=10_000,
-    max_evaluations=12_500,
-    history=100,
-    tolerance_grad=1e-7,
-    tolerance_change=1e-9,
-    learning_rate=1.0,
-)
+LONG_LBFGS = replace(TABLE_2_LBFGS, max_iterations=10_000, max_evaluations=12_500)
 
 WARM_UP = 2_000
 """Adam steps before L-BFGS: the number in Table 2's row NNCG, and of the lengths in the study below the one whose test

@@ -71,7 +71,8 @@ def load_or_train(
     plan = catalog.get(sweep_id).at(profile)
     target = devices.resolve(device)
     wanted = execution.wanted_cells(plan, seeds)
-    done = store.read(plan, runs).done
+    stored = store.read(plan, runs)
+    done = stored.done
     missing = [cell for cell in wanted if cell not in done]
     if missing:
         needed = estimate.time_left(plan, missing, target, runs)
@@ -84,8 +85,9 @@ def load_or_train(
         report = execution.run(sweep_id, profile, runs=runs, device=device, seeds=seeds)
         if report.stopped_by == "interrupt":
             raise KeyboardInterrupt
+        stored = store.read(plan, runs)
     chosen = plan.seeds[: len({cell.seed for cell in wanted})]
-    return _dataset(plan, store.read(plan, runs), chosen)
+    return _dataset(plan, stored, chosen)
 
 
 def _dataset(plan: Plan, stored: Stored, seeds: tuple[int, ...]) -> xr.Dataset:

@@ -19,12 +19,11 @@ from tqdm import tqdm
 from sciml_lib import strategies
 from sciml_lib.errors import UserError
 from sciml_lib.strategies import MemberResult, Progress, TimeLimitReached
+from sciml_lib.strategies.loop import CHECKPOINT_SECONDS
 from sciml_lib.sweeps import catalog, devices, estimate, planner, store
 from sciml_lib.sweeps.planner import Ensemble
 from sciml_lib.sweeps.spec import Cell, Plan, first_seeds
 from sciml_lib.sweeps.store import Stored, Writer
-
-CHECKPOINT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
