@@ -9,11 +9,13 @@ from torch import Tensor
 from sciml_lib.errors import UserError
 from sciml_lib.models import MLP, JetWorkspace, Layout, propagate
 
-ORDERS = [
-    (("x", 1), ("t", 1)),
-    (("x", 2), ("t", 2)),
-    (("x", 2), ("t", 1)),
-    (("t", 2),),
+COUNTS = [
+    (("x", 4), ("t", 4)),
+    (("x", 6), ("t", 11)),
+    (("x", 5), ("xx", 5), ("t", 5), ("tt", 5)),
+    (("x", 5), ("xx", 3), ("t", 9), ("tt", 5)),
+    (("x", 11), ("xx", 4), ("t", 4)),
+    (("t", 11), ("tt", 11)),
 ]
 
 
@@ -36,36 +38,47 @@ def nested_derivatives(module: torch.nn.Module, points: Tensor) -> dict[str, Ten
     return {"u": u, "x": first[:, 0], "t": first[:, 1], "xx": second[0], "tt": second[1]}
 
 
-@pytest.mark.parametrize("orders", ORDERS)
-@pytest.mark.parametrize("n_jets", [4, 11])
-def test_jets_are_the_nested_derivatives(orders: tuple[tuple[str, int], ...], n_jets: int) -> None:
+@pytest.mark.parametrize("counts", COUNTS)
+def test_jets_are_the_nested_derivatives(counts: tuple[tuple[str, int], ...]) -> None:
     model, params = ensemble()
     points = torch.rand(11, 2, dtype=torch.float64, generator=generator(2))
-    layout = Layout(11, n_jets, orders)
+    layout = Layout(11, counts)
     values, derivatives = layout.split(propagate(model, params, layout.seed(points), layout))
-    assert set(derivatives) == {axis * k for axis, order in orders for k in range(1, order + 1)}
+    assert {name: d.shape[1] for name, d in derivatives.items()} == dict(counts)
     for m, row in enumerate(params):
         expected = nested_derivatives(model.module(row), points)
         torch.testing.assert_close(values[m], expected["u"], rtol=1e-12, atol=1e-12)
         for name, ours in derivatives.items():
-            torch.testing.assert_close(ours[m], expected[name][:n_jets], rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(ours[m], expected[name][: dict(counts)[name]], rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("orders", ORDERS)
+@pytest.mark.parametrize("counts", COUNTS)
 @pytest.mark.parametrize("hidden", [(6,), (5, 8, 3)])
-def test_workspace_gives_the_same_jets_and_gradients(orders: tuple[tuple[str, int], ...], hidden: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("own_points", [False, True])
+def test_workspace_gives_the_same_jets_and_gradients(
+    counts: tuple[tuple[str, int], ...], hidden: tuple[int, ...], own_points: bool
+) -> None:
     model, params = ensemble(hidden)
-    points = torch.rand(11, 2, dtype=torch.float64, generator=generator(2))
-    layout = Layout(11, 6, orders)
-    seed = layout.seed(points)
-    workspace = JetWorkspace(model, seed, layout, capacity=4)
+    points = torch.rand(*([3] if own_points else []), 11, 2, dtype=torch.float64, generator=generator(2))
+    layout = Layout(11, counts)
+    seeds = layout.seed(points)
+    workspace = JetWorkspace(model, layout, capacity=4, like=params)
     for m in (3, 1, 2):  # buffers are larger than the batch, and used again
-        p = params[:m].clone().requires_grad_()
+        p, seed = params[:m].clone().requires_grad_(), seeds[:m] if own_points else seeds
         expected = propagate(model, p, seed, layout)
         cotangent = torch.randn(expected.shape, dtype=torch.float64, generator=generator(m))
         (gradient,) = torch.autograd.grad(expected, p, cotangent)
-        torch.testing.assert_close(workspace.forward(params[:m]), expected.detach(), rtol=1e-13, atol=1e-13)
+        torch.testing.assert_close(workspace.forward(params[:m], seed), expected.detach(), rtol=1e-13, atol=1e-13)
         torch.testing.assert_close(workspace.backward(cotangent), gradient, rtol=1e-12, atol=1e-12)
+
+
+def test_a_layout_carries_what_the_blocks_ask_for_and_no_more() -> None:
+    blocks = [(10, ("xx", "t")), (4, ("t",)), (3, ()), (2, ("x",)), (5, ())]
+    layout = Layout.of(blocks)
+    assert layout.counts == (("x", 19), ("xx", 10), ("t", 14))
+    assert (layout.n_points, layout.n_jets, layout.n_rows) == (24, 19, 24 + 19 + 10 + 14)
+    assert layout.rows("t") == slice(24 + 29, 24 + 29 + 14)
+    assert Layout.of([(3, ("tt",))]).counts == (("t", 3), ("tt", 3))
 
 
 def test_a_row_is_what_pytorch_calls_the_parameters() -> None:

@@ -412,16 +412,20 @@ def test_the_runs_folder_can_be_named_by_the_environment(tmp_path: Path, monkeyp
 # --- where it comes from ---
 
 
-def test_comments_do_not_change_the_library_but_code_does(tmp_path: Path) -> None:
-    room = tmp_path / "optim"
-    room.mkdir()
-    digests = []
-    for text in ("x = 1\n", '"""Words."""\n\n# more\nx = 1  # one\n', "x = 2\n"):
-        (room / "a.py").write_text(text)
-        provenance.library_digest.cache_clear()
-        digests.append(provenance.library_digest(tmp_path))
-    provenance.library_digest.cache_clear()
-    assert digests[0] == digests[1] != digests[2]
+def test_comments_do_not_change_the_library_but_code_does() -> None:
+    plain, commented, other = ("x = 1\n", '"""Words."""\n\n# more\nx = 1  # one\n', "x = 2\n")
+    assert provenance.code(plain) == provenance.code(commented) != provenance.code(other)
+
+
+def test_the_library_of_a_plan_is_what_its_runs_go_through() -> None:
+    plan = catalog.get("pinn/convection/lbfgs").at("laptop")
+    found = provenance._closure(plan.modules)
+    assert {"sciml_lib.systems.convection", "sciml_lib.models.jets", "sciml_lib.optim.line_search"} <= found
+    assert {"sciml_lib.problems.pinn", "sciml_lib.strategies.loop", "sciml_lib.optim.adam"} <= found
+    others = ("systems.wave", "strategies.alm", "strategies.ropinn", "strategies.curriculum", "optim.nncg", "sweeps.spec")
+    assert not found & {f"sciml_lib.{name}" for name in others}
+    assert "sciml_lib.systems.wave" in provenance._closure(catalog.get("pinn/wave/lbfgs").at("laptop").modules)
+    assert "sciml_lib.optim.nystrom" in provenance._closure(catalog.get("pinn/convection/nncg").at("laptop").modules)
 
 
 def test_a_changed_library_is_marked(tmp_path: Path, tiny: Plan) -> None:

@@ -19,7 +19,9 @@ differentiable form goes into fresh memory).
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -34,33 +36,72 @@ AXES = ("x", "t")
 class Layout:
     """Which rows of a stacked jet are what.
 
-    Rows are: the value at all ``n_points``, then for each derivative, in the order of :attr:`names`, its values at
-    the first ``n_jets`` points. The other points (where only the value is asked for) cost one row each.
+    Rows are: the value at all ``n_points``, then each derivative at as many points, counted from the first, as ask for
+    it. The other points cost no row there.
 
     Attributes:
         n_points: number of points.
-        n_jets: how many of them, counted from the first, carry derivatives.
-        orders: highest derivative along each axis, such as ``(("x", 1), ("t", 1))``; 1 or 2.
+        counts: for each derivative (``"x"``, ``"xx"``, ``"t"``, ``"tt"``) at how many points it is wanted. A second
+            derivative stands behind the first one along its axis, which is then wanted at no fewer points.
     """
 
     n_points: int
-    n_jets: int
-    orders: tuple[tuple[str, int], ...]
+    counts: tuple[tuple[str, int], ...]
 
-    @property
+    @classmethod
+    def of(cls, blocks: Sequence[tuple[int, Collection[str]]]) -> Layout:
+        """The layout of blocks of points in their order.
+
+        Args:
+            blocks: for each block how many points it has and which derivatives it needs there. What a later block
+                needs is carried at all points before it too, so blocks that need much come first.
+        """
+        wanted: dict[str, int] = {}
+        stop = 0
+        for n, names in blocks:
+            stop += n
+            for axis in AXES:
+                for order in (1, 2):
+                    if any(name in names for name in (axis, 2 * axis)[order - 1 :]):
+                        wanted[order * axis] = stop
+        order = [axis * k for axis in AXES for k in (1, 2)]
+        return cls(stop, tuple((name, wanted[name]) for name in order if name in wanted))
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the derivatives: ``("x", "t")``, or ``("x", "xx", "t")`` and so on."""
-        return tuple(axis * k for axis, order in self.orders for k in range(1, order + 1))
+        return tuple(name for name, _ in self.counts)
 
-    @property
+    @cached_property
+    def axes(self) -> tuple[tuple[str, bool], ...]:
+        """The axes along which there is a derivative, and whether there is a second one."""
+        return tuple((axis, 2 * axis in self.names) for axis in AXES if axis in self.names)
+
+    @cached_property
+    def n_jets(self) -> int:
+        """How many points, counted from the first, carry any derivative."""
+        return max((n for _, n in self.counts), default=0)
+
+    @cached_property
     def n_rows(self) -> int:
         """Rows of a stacked jet."""
-        return self.n_points + len(self.names) * self.n_jets
+        return self.n_points + sum(n for _, n in self.counts)
+
+    def count(self, name: str) -> int:
+        """At how many points a derivative is carried."""
+        return dict(self.counts)[name]
 
     def rows(self, name: str) -> slice:
         """The rows that hold one derivative."""
-        start = self.n_points + self.names.index(name) * self.n_jets
-        return slice(start, start + self.n_jets)
+        return self._rows[name]
+
+    @cached_property
+    def _rows(self) -> dict[str, slice]:
+        rows, start = {}, self.n_points
+        for name, n in self.counts:
+            rows[name] = slice(start, start + n)
+            start += n
+        return rows
 
     def seed(self, points: Tensor) -> Tensor:
         """The jet of the identity map: what goes into the first layer.
@@ -73,12 +114,12 @@ class Layout:
         """
         rows = points.new_zeros(*points.shape[:-2], self.n_rows, points.shape[-1])
         rows[..., : self.n_points, :] = points
-        for axis, _ in self.orders:
+        for axis, _ in self.axes:
             rows[..., self.rows(axis), AXES.index(axis)] = 1.0
         return rows
 
     def split(self, stacked: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Separates a stacked scalar jet ``[M, n_rows]`` into values ``[M, n_points]`` and derivatives ``[M, n_jets]``."""
+        """Separates a stacked scalar jet ``[M, n_rows]`` into values ``[M, n_points]`` and derivatives ``[M, count]``."""
         return stacked[:, : self.n_points], {name: stacked[:, self.rows(name)] for name in self.names}
 
 
@@ -102,11 +143,13 @@ def propagate(model: MLP, params: Tensor, seed: Tensor, layout: Layout) -> Tenso
         a = torch.tanh(z[:, :n] + b)
         s = 1.0 - a[:, :k].square()
         parts = [a]
-        for axis, order in layout.orders:
+        for axis, second in layout.axes:
             z1 = z[:, layout.rows(axis)]
-            parts.append(s * z1)
-            if order == 2:
-                parts.append(s * (z[:, layout.rows(2 * axis)] - 2.0 * a[:, :k] * z1.square()))
+            parts.append(s[:, : z1.shape[1]] * z1)
+            if second:
+                z2 = z[:, layout.rows(2 * axis)]
+                k2 = z2.shape[1]
+                parts.append(s[:, :k2] * (z2 - 2.0 * a[:, :k2] * z1[:, :k2].square()))
         h = torch.cat(parts, dim=1)
     out = torch.bmm(h, weight.transpose(1, 2))[..., 0]
     return torch.cat([out[:, :n] + bias[..., 0], out[:, n:]], dim=1)
@@ -120,41 +163,44 @@ class JetWorkspace:
     respect to the parameters.
     """
 
-    def __init__(self, model: MLP, seed: Tensor, layout: Layout, capacity: int) -> None:
+    def __init__(self, model: MLP, layout: Layout, capacity: int, like: Tensor) -> None:
         """Allocates the buffers.
 
         Args:
             model: the network.
-            seed: ``[n_rows, 2]``, shared by all members.
             layout: the rows' meaning.
             capacity: members a sweep may hold.
+            like: a tensor of the type and on the device of the parameters.
         """
         self.model, self.layout, self.capacity = model, layout, capacity
-        self._seed = seed
         rows, widths = layout.n_rows, model.hidden
-        make = seed.new_empty
-        second = any(order == 2 for _, order in layout.orders)
+        make = like.new_empty
+        second = any(second for _, second in layout.axes)
         self._a = [make(capacity, rows, w) for w in widths]
         self._s = [make(capacity, layout.n_jets, w) for w in widths]
         # Second-order directions need their pre-activations again in the reverse sweep.
         self._z = [make(capacity, rows - layout.n_points, w) for w in widths] if second else []
         self._g = [make(capacity * rows * max(widths)) for _ in range(2)]
         self._q = make(capacity * max(layout.n_jets, layout.n_points - layout.n_jets) * max(widths))
+        # Room for what the reverse sweep of second derivatives needs in between.
+        self._r = make(capacity * layout.n_jets * max(widths)) if second else self._q
         self._layers: list[tuple[Tensor, Tensor]] = []
+        self._seed = self._q
 
     @staticmethod
     def bytes_per_member(model: MLP, layout: Layout, itemsize: int) -> int:
         """Size of the buffers for one member."""
         rows, w = layout.n_rows, sum(model.hidden)
-        second = rows - layout.n_points if any(order == 2 for _, order in layout.orders) else 0
-        per_layer = (rows + layout.n_jets + second) * w
-        return itemsize * (per_layer + (2 * rows + layout.n_points) * max(model.hidden))
+        second = any(second for _, second in layout.axes)
+        per_layer = (rows + layout.n_jets + second * (rows - layout.n_points)) * w
+        return itemsize * (per_layer + (2 * rows + layout.n_points + second * layout.n_jets) * max(model.hidden))
 
-    def forward(self, params: Tensor) -> Tensor:
+    def forward(self, params: Tensor, seed: Tensor) -> Tensor:
         """Carries the jets forward.
 
         Args:
             params: ``[m, P]`` with ``m`` up to the capacity.
+            seed: :meth:`Layout.seed` of the points, ``[n_rows, 2]`` shared by all members or ``[m, n_rows, 2]``.
 
         Returns:
             Stacked jet ``[m, n_rows]``; it is overwritten by nothing, the caller may keep it.
@@ -163,7 +209,7 @@ class JetWorkspace:
         # Contiguous copies: strided batches send the matrix product down a slower path.
         self._layers = [(w.contiguous(), b.contiguous()) for w, b in self.model.layers(params)]
         *hidden, (weight, bias) = self._layers
-        h = self._seed.expand(m, -1, -1)
+        self._seed = h = seed.expand(m, -1, -1)
         for i, (w, b) in enumerate(hidden):
             a, s = self._a[i][:m], self._s[i][:m]
             torch.bmm(h, w.transpose(1, 2), out=a)
@@ -171,13 +217,14 @@ class JetWorkspace:
                 self._z[i][:m].copy_(a[:, n:])
             a[:, :n].add_(b).tanh_()
             torch.mul(a[:, :k], a[:, :k], out=s).neg_().add_(1.0)
-            for axis, order in self.layout.orders:
+            for axis, second in self.layout.axes:
                 first = a[:, self.layout.rows(axis)]
-                if order == 2:
-                    scratch = self._scratch(first)
-                    torch.mul(first, first, out=scratch).mul_(a[:, :k])
-                    a[:, self.layout.rows(2 * axis)].add_(scratch, alpha=-2.0).mul_(s)
-                first.mul_(s)
+                if second:
+                    a2 = a[:, self.layout.rows(2 * axis)]
+                    k2 = a2.shape[1]
+                    scratch = torch.mul(first[:, :k2], first[:, :k2], out=self._scratch(a2))
+                    a2.addcmul_(scratch, a[:, :k2], value=-2.0).mul_(s[:, :k2])
+                first.mul_(s[:, : first.shape[1]])
             h = a
         out = torch.bmm(h, weight.transpose(1, 2))[..., 0]
         out[:, :n].add_(bias[..., 0])
@@ -203,7 +250,7 @@ class JetWorkspace:
         torch.mul(g_out, weight, out=g)
         for i in reversed(range(len(hidden))):
             self._layer_backward(i, g)
-            below = self._a[i - 1][:m] if i else self._seed.expand(m, -1, -1)
+            below = self._a[i - 1][:m] if i else self._seed
             into[i][0].copy_(torch.bmm(g.transpose(1, 2), below))
             into[i][1].copy_(g[:, :n].sum(dim=1, keepdim=True))
             if i:
@@ -217,23 +264,26 @@ class JetWorkspace:
         a, s = self._a[i][:m], self._s[i][:m]
         value, ends = a[:, :k], a[:, k:n]
         g_value = g[:, :k].mul_(s)
-        q = self._scratch(value)
-        for axis, order in self.layout.orders:
+        for axis, second in self.layout.axes:
             rows = self.layout.rows(axis)
             a1, g1 = a[:, rows], g[:, rows]
-            torch.mul(a1, g1, out=q)  # d(a_x)/dz = -2 a s z_x = -2 a a_x
-            if order == 2:
+            k1 = a1.shape[1]
+            q = torch.mul(a1, g1, out=self._scratch(a1))  # d(a_x)/dz = -2 a s z_x = -2 a a_x
+            g1.mul_(s[:, :k1])
+            if second:
                 rows2 = self.layout.rows(2 * axis)
-                z1, z2 = self._z[i][:m, self._below(rows)], self._z[i][:m, self._below(rows2)]
-                g2 = g[:, rows2].mul_(s)  # [m, k, W], now also the cotangent of z_xx
+                z2 = self._z[i][:m, self._below(rows2)]
+                k2 = z2.shape[1]
+                z1 = self._z[i][:m, self._below(rows)][:, :k2]
+                g2 = g[:, rows2].mul_(s[:, :k2])  # [m, k2, W], now also the cotangent of z_xx
                 # d(a_xx)/dz = s (-2 a z_xx + (4 - 6 s) z_x^2); one -2 a is shared with the first-order term.
-                q.addcmul_(g2, z2)
-                g_value.addcmul_(g2, z1.square().mul_(4.0 - 6.0 * s))
+                q[:, :k2].addcmul_(g2, z2)
                 # d(a_xx)/dz_x = -4 a s z_x
-                g1.mul_(s).addcmul_(g2, value * z1, value=-4.0)
-            else:
-                g1.mul_(s)
-            g_value.addcmul_(q, value, value=-2.0)
+                r = torch.mul(g2, z1, out=self._r[: z1.numel()].view(z1.shape))
+                g1[:, :k2].addcmul_(r, value[:, :k2], value=-4.0)
+                r.mul_(z1)
+                g_value[:, :k2].add_(r, alpha=4.0).addcmul_(r, s[:, :k2], value=-6.0)
+            g_value[:, :k1].addcmul_(q, value[:, :k1], value=-2.0)
         if n > k:
             slope = torch.mul(ends, ends, out=self._scratch(ends)).neg_().add_(1.0)
             g[:, k:n].mul_(slope)

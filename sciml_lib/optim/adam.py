@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,20 +24,53 @@ class AdamState(EnsembleState):
 
 
 @dataclass(frozen=True)
+class Exponential:
+    """The learning rate is multiplied by ``factor`` after every ``every`` steps (the released PINODE code: 0.995)."""
+
+    factor: float
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.factor <= 1 or self.every < 1:
+            raise UserError(f"Exponential needs 0 < factor <= 1 and every >= 1, not {self.factor} and {self.every}")
+
+    def scale(self, done: Tensor, steps: int) -> Tensor:
+        """Factor of the learning rate after so many steps, in the shape of ``done``."""
+        return self.factor ** (done // self.every).double()
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """The learning rate falls to zero along half a cosine, changed every ``every`` steps (the released FNO code)."""
+
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise UserError(f"Cosine needs every >= 1, not {self.every}")
+
+    def scale(self, done: Tensor, steps: int) -> Tensor:
+        """Factor of the learning rate after so many steps, in the shape of ``done``."""
+        return 0.5 * (1.0 + torch.cos(math.pi * (done // self.every * self.every).double() / steps))
+
+
+@dataclass(frozen=True)
 class Adam:
-    """Full-batch Adam with a fixed learning rate and the standard constants.
+    """Full-batch Adam with the standard constants.
 
     Attributes:
         steps: how many; the warm-up of the paper's NNCG row (Table 2) has 2,000.
         learning_rate: 1e-3 there.
         betas: decay of the moments (algorithm 1 of Kingma & Ba).
         eps: added to the root of the second moment.
+        schedule: how the learning rate falls; None keeps it.
     """
 
     steps: int = 2_000
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
+    schedule: Exponential | Cosine | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1 or not self.learning_rate > 0:
@@ -45,13 +81,13 @@ class Adam:
         """Evaluations that one member will ask for."""
         return self.steps
 
-    def init(self, problem: Objective, params: Tensor) -> AdamState:
-        """The state before the first step, at ``params [M, P]``."""
+    def init(self, problem: Objective, params: Tensor, seeds: Sequence[int] | None = None) -> AdamState:
+        """The state before the first step, at ``params [M, P]``; nothing here is random, so ``seeds`` are not used."""
         return AdamState.fresh(params, mean=torch.zeros_like(params), square=torch.zeros_like(params))
 
-    def bytes_per_member(self, n_params: int, itemsize: int) -> int:
+    def bytes_per_member(self, problem: Any) -> int:
         """Memory of one member's state."""
-        return 6 * n_params * itemsize
+        return 6 * problem.n_params * problem.dtype.itemsize
 
     @torch.no_grad()
     def step(self, problem: Objective, state: AdamState) -> AdamState:
@@ -78,7 +114,10 @@ class Adam:
         count = state.iterations.clamp(min=1).to(grad.device, grad.dtype)[:, None]
         state.mean.lerp_(grad, 1.0 - beta1)
         state.square.mul_(beta2).addcmul_(grad, grad, value=1.0 - beta2)
-        scale = self.learning_rate / (1.0 - beta1**count)
+        rate: float | Tensor = self.learning_rate
+        if self.schedule is not None:
+            rate = rate * self.schedule.scale(state.iterations.sub(1).clamp(min=0), self.steps).to(grad)[:, None]
+        scale = rate / (1.0 - beta1**count)
         update = state.mean / (state.square.sqrt() / (1.0 - beta2**count).sqrt() + self.eps)
         state.params.sub_(torch.where(moving[:, None], scale * update, 0.0))
         state.status[(state.status == Status.RUNNING) & (state.iterations >= self.steps)] = Status.BUDGET_SPENT

@@ -16,7 +16,9 @@ matrix R is brought into it, and the history is never gathered or shifted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,6 +45,7 @@ class LBFGSState(EnsembleState):
         products: S Y^T in the order of storage, ``[M, H, H]`` float64; unit where nothing is stored yet.
         gamma: scale of the initial inverse Hessian ``[M]``.
         pairs: pairs stored since the start ``[M]`` (CPU); the next goes to row ``pairs mod H``.
+        resumes: whether the next evaluation goes on from an earlier call, see :meth:`LBFGS.call_again`, ``[M]`` (CPU).
     """
 
     grad: Tensor
@@ -54,6 +57,7 @@ class LBFGSState(EnsembleState):
     products: Tensor
     gamma: Tensor
     pairs: Tensor
+    resumes: Tensor
     step: Tensor
     loss0: Tensor
     slope0: Tensor
@@ -104,12 +108,12 @@ class LBFGS:
         """Evaluations that one member will ask for at most, up to one line search."""
         return self.evaluation_budget
 
-    def bytes_per_member(self, n_params: int, itemsize: int) -> int:
+    def bytes_per_member(self, problem: Any) -> int:
         """Memory of one member's state: mostly the history."""
-        return itemsize * n_params * (2 * self.history + 12) + 3 * 8 * self.history**2
+        return problem.dtype.itemsize * problem.n_params * (2 * self.history + 12) + 3 * 8 * self.history**2
 
-    def init(self, problem: Objective, params: Tensor) -> LBFGSState:
-        """The state before the first step, at ``params [M, P]``."""
+    def init(self, problem: Objective, params: Tensor, seeds: Sequence[int] | None = None) -> LBFGSState:
+        """The state before the first step, at ``params [M, P]``; nothing here is random, so ``seeds`` are not used."""
         m, p = params.shape
         like = {"device": params.device, "dtype": params.dtype}
         eye = torch.eye(self.history, device=params.device, dtype=torch.float64)
@@ -120,6 +124,7 @@ class LBFGS:
             products=eye.repeat(m, 1, 1),
             gamma=torch.ones(m, **like),
             pairs=torch.zeros(m, dtype=torch.long),
+            resumes=torch.zeros(m, dtype=torch.bool),
             **WolfeSearch.empty(m),
         )
 
@@ -158,10 +163,30 @@ class LBFGS:
                 self._accept(state, done, end_loss[done], _gradient_at(state, done, outcome.end[done], grad))
         return state
 
+    def call_again(self, state: LBFGSState, rows: Tensor) -> None:
+        """Gives ended members another call with the history they have, as a second ``torch.optim.LBFGS.step`` would.
+
+        The loss may have changed meanwhile. Evaluations and iterations count from zero again, and a call begins with an
+        evaluation at the present parameters, whose gradient also completes the last curvature pair of the call before.
+
+        Args:
+            state: the state, changed in place.
+            rows: the members, int64 on the CPU.
+        """
+        state.status[rows] = int(Status.RUNNING)
+        state.iterations[rows] = 0
+        state.evaluations[rows] = 0
+        state.step[rows] = 0.0
+        state.resumes[rows] = True
+
     def _start(self, state: LBFGSState, i: np.ndarray, loss: np.ndarray, grad: Tensor) -> None:
-        """First evaluation of the members ``i``: steepest descent with a cautious step."""
+        """First evaluation of the members ``i``: steepest descent with a cautious step, unless they go on."""
         rows = torch.from_numpy(i)
         on = rows.to(grad.device)
+        again = state.resumes[rows]
+        if again.any():
+            kept = on[again.to(on.device)]
+            self._store_pairs(state, rows[again], state.direction[kept], grad[kept] - state.first_grad[kept])
         state.loss[rows] = torch.from_numpy(loss[i])
         state.grad[on] = grad[on]
         sizes = torch.stack([grad[on].abs().amax(dim=1), grad[on].abs().sum(dim=1)]).double().cpu().numpy()
@@ -171,6 +196,10 @@ class LBFGS:
         with np.errstate(divide="ignore"):
             first_step = np.minimum(1.0, 1.0 / sizes[1]) * self.learning_rate
         state.direction[on] = -grad[on]
+        if again.any():
+            self._new_directions(state, kept)
+            first_step[again.numpy()] = self.learning_rate
+            state.resumes[rows] = False
         self._begin_search(state, i, first_step)
 
     def _accept(self, state: LBFGSState, i: np.ndarray, loss: np.ndarray, grad: Tensor) -> None:
@@ -178,7 +207,8 @@ class LBFGS:
         rows = torch.from_numpy(i)
         on = rows.to(grad.device)
         s = state.step[rows].to(grad)[:, None] * state.direction[on]  # [m, P]
-        y = grad - state.grad[on]
+        before = state.grad[on]
+        y = grad - before
         change = np.abs(loss - state.loss[rows].numpy())
         state.params[on] += s
         state.grad[on] = grad
@@ -199,11 +229,14 @@ class LBFGS:
             status[holds] = reason
         state.status[rows] = torch.from_numpy(status)
 
-        self._store_pairs(state, rows, s, y)
-        going = i[status == Status.RUNNING]
-        if going.size:
-            self._new_directions(state, torch.from_numpy(going).to(grad.device))
-            self._begin_search(state, going, np.full(len(going), self.learning_rate))
+        goes_on = torch.from_numpy(status == Status.RUNNING)
+        here = goes_on.to(grad.device)
+        if not goes_on.all():  # what another call would need to know of this iteration
+            state.direction[on[~here]], state.first_grad[on[~here]] = s[~here], before[~here]
+        if goes_on.any():
+            self._store_pairs(state, rows[goes_on], s[here], y[here])
+            self._new_directions(state, on[here])
+            self._begin_search(state, i[goes_on.numpy()], np.full(int(goes_on.sum()), self.learning_rate))
 
     def _begin_search(self, state: LBFGSState, i: np.ndarray, first_step: np.ndarray) -> None:
         """Starts an iteration of the members ``i`` along their directions, or ends them where none descends."""
@@ -217,6 +250,9 @@ class LBFGS:
         state.status[rows[running & ~(slope <= -self.tolerance_change)]] = Status.CONVERGED_CHANGE
         state.status[rows[running & (slope >= 0)]] = Status.LINE_SEARCH_FAILED
         state.status[rows[running & ~np.isfinite(slope)]] = Status.DIVERGED
+        refused = running & (state.status[rows].numpy() != Status.RUNNING)
+        if refused.any():  # a direction that was not gone: another call must not take it for a step
+            state.direction[on[torch.from_numpy(refused).to(on.device)]] = 0.0
 
     def _store_pairs(self, state: LBFGSState, rows: Tensor, s: Tensor, y: Tensor) -> None:
         """Stores the pairs that have positive curvature, over the oldest where the history is full."""

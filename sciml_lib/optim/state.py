@@ -19,6 +19,9 @@ class Status(IntEnum):
     LINE_SEARCH_FAILED = 3
     DIVERGED = 4
     BUDGET_SPENT = 5
+    NEGATIVE_CURVATURE = 6
+    NOT_DESCENT = 7
+    SKETCH_FAILED = 8
 
     @property
     def sentence(self) -> str:
@@ -38,6 +41,9 @@ _SENTENCES = {
     Status.LINE_SEARCH_FAILED: "the line search found no step that lowers the loss",
     Status.DIVERGED: "loss, gradient or parameters are no longer finite",
     Status.BUDGET_SPENT: "the budget of iterations or evaluations is used up",
+    Status.NEGATIVE_CURVATURE: "the budget is used up, and on the way the damped Hessian was found not to be positive definite",
+    Status.NOT_DESCENT: "the Newton direction does not descend, not even computed afresh",
+    Status.SKETCH_FAILED: "the sketch of the Hessian could not be factorised, whatever was added to its diagonal",
 }
 
 
@@ -65,6 +71,16 @@ class EnsembleState:
         m = len(params)
         counts = {name: torch.zeros(m, dtype=torch.long) for name in ("status", "iterations", "evaluations")}
         return cls(params=params.clone(), loss=torch.full((m,), torch.inf, dtype=torch.float64), **counts, **more)
+
+    @property
+    def total_iterations(self) -> Tensor:
+        """Iterations done, ``[M]``, also where ``iterations`` counts from the last of several calls."""
+        return self.iterations
+
+    @property
+    def total_evaluations(self) -> Tensor:
+        """Evaluations done, ``[M]``, also where ``evaluations`` counts from the last of several calls."""
+        return self.evaluations
 
     def __len__(self) -> int:
         """M."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -16,16 +16,30 @@ class Objective(Protocol):
         """Loss ``[M]`` and gradient ``[M, P]`` at ``params [M, P]``."""
 
 
-class Problem(Objective, Protocol):
+class CurvedObjective(Objective, Protocol):
+    """What a second-order optimiser sees beside that."""
+
+    def value(self, params: Tensor) -> Tensor:
+        """Loss ``[M]`` alone."""
+
+    def linearised(self, params: Tensor) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
+        """Loss ``[M]``, gradient ``[M, P]``, and the function from ``v [M, P]`` to the Hessian products ``H v``."""
+
+
+class Problem(CurvedObjective, Protocol):
     """A system, a model and data, bound for M members.
 
     Attributes:
         device: where parameters live.
         dtype: their type.
+        coefficients: one a member, ``[M]``.
+        data_seed: seed of the data.
     """
 
     device: torch.device
     dtype: torch.dtype
+    coefficients: Tensor
+    data_seed: int
 
     def __len__(self) -> int:
         """M."""
@@ -43,8 +57,41 @@ class Problem(Objective, Protocol):
         """Names of the residual blocks."""
 
     @property
+    def coefficient_name(self) -> str:
+        """Name of what :attr:`coefficients` are; empty if the equation has none."""
+
+    @property
+    def n_residual(self) -> int:
+        """Points of the residual block."""
+
+    @property
+    def shortest_side(self) -> float:
+        """Length of the shortest side of the domain."""
+
+    @property
     def workspace_bytes_per_member(self) -> int:
         """Memory of one member in an evaluation."""
+
+    @property
+    def graph_bytes_per_member(self) -> int:
+        """Memory of one member in what :meth:`linearised` returns."""
+
+    def at(self, coefficients: Tensor) -> Problem:
+        """The same problem at other coefficients, one a member."""
+
+    def redrawn(self, data_seed: int | Sequence[int]) -> Problem:
+        """The same problem on another draw of data, the same for all members."""
+
+    def resampled(self, shifts: Tensor) -> Problem:
+        """The same problem with every member's residual points moved by ``shifts [M, n, 2]``."""
+
+    def augmented(
+        self, constrained: Sequence[str], multipliers: Tensor, penalty: Tensor, weight: Tensor, decay: Tensor
+    ) -> Problem:
+        """The same problem with an augmented Lagrangian for its loss."""
+
+    def constraints(self, params: Tensor, names: Sequence[str]) -> Tensor:
+        """The residuals of some blocks side by side, ``[M, C]``."""
 
     def select(self, index: Sequence[int]) -> Problem:
         """The problem of some of the members, in that order."""

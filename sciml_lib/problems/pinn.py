@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sciml_lib.errors import UserError
+from sciml_lib.errors import UserError, unknown
 from sciml_lib.models import MLP, JetWorkspace, Layout, propagate
 from sciml_lib.systems import System
 
@@ -16,6 +17,45 @@ from sciml_lib.systems import System
 # (benchmarks/ensemble.py), and a GPU wants them all at once.
 CPU_WORKSPACE_BYTES = 24 * 2**20
 GPU_WORKSPACE_BYTES = 8 * 2**30
+
+COLLOCATION = ("random", "grid")
+"""How residual points are placed: drawn from the master grid, or the whole of a tensor grid of its own."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What turns the plain loss into an augmented Lagrangian, see :meth:`PINN.augmented`.
+
+    Attributes:
+        constrained: names of the blocks that are constraints.
+        multipliers: one for each of their points, ``[M, C]``, the blocks side by side.
+        penalty: ``[M]``.
+        weight: weight of the other blocks, ``[M]``.
+        decay: weight of the squared norm of the parameters, ``[M]``.
+    """
+
+    constrained: tuple[str, ...]
+    multipliers: Tensor
+    penalty: Tensor
+    weight: Tensor
+    decay: Tensor
+
+    def take(self, index: Tensor | slice) -> Augmentation:
+        """The same for some of the members."""
+        parts = (self.multipliers, self.penalty, self.weight, self.decay)
+        return Augmentation(self.constrained, *(part[index] for part in parts))
+
+    def total(self, residuals: dict[str, Tensor]) -> Tensor:
+        """The objective without the decay, ``[M]``."""
+        soft = [r.square().mean(dim=1) for name, r in residuals.items() if name not in self.constrained]
+        total = self.weight * sum(soft)
+        start = 0
+        for name in self.constrained:
+            r = residuals[name]
+            multipliers = self.multipliers[:, start : start + r.shape[1]]
+            total = total + (multipliers * r).mean(dim=1) + 0.5 * self.penalty * r.square().mean(dim=1)
+            start += r.shape[1]
+        return total
 
 
 class PINN:
@@ -33,6 +73,7 @@ class PINN:
         n_data: int,
         *,
         data_seed: int = 0,
+        collocation: str = "random",
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
@@ -44,6 +85,8 @@ class PINN:
             coefficients: one a member, ``[M]``.
             n_data: number of residual points; the initial and boundary points come on top.
             data_seed: seed of the residual points, the same for all members.
+            collocation: ``random`` points of the system's master grid, or ``grid``: the system posed and tested on
+                the tensor grid of n x n points with n the rounded root of ``n_data`` (:meth:`System.on_grid`).
             device: where the members live.
             dtype: their type; the paper's is float32.
 
@@ -58,19 +101,15 @@ class PINN:
             system.check_coefficient(value)
         if (model.n_inputs, model.n_outputs) != (2, 1):
             raise UserError(f"a PINN maps (x, t) to u: its MLP needs n_inputs=2 and n_outputs=1, not {model}")
-        self.system, self.model, self.n_data, self.data_seed = system, model, n_data, data_seed
+        if collocation not in COLLOCATION:
+            raise unknown("collocation", collocation, COLLOCATION)
+        self.system = system.on_grid(round(n_data**0.5)) if collocation == "grid" else system
+        self.model, self.n_data, self.data_seed, self.collocation = model, n_data, data_seed, collocation
         self.device, self.dtype = torch.device(device), dtype
         self.coefficients = values.to(self.device, dtype)
-        blocks = system.blocks(n_data, data_seed)
-        self.points = {name: block.points.to(self.device, dtype) for name, block in blocks.items()}
-        flags = [block.derivatives for block in blocks.values()]
-        if flags != sorted(flags, reverse=True):
-            raise UserError(f"system {system.name!r} must list its blocks with derivatives before the others")
-        n_points = sum(len(points) for points in self.points.values())
-        n_jets = sum(len(points) for points, flag in zip(self.points.values(), flags, strict=True) if flag)
-        self.layout = Layout(n_points, n_jets, system.orders)
-        self._seed = self.layout.seed(torch.cat(list(self.points.values())))
+        self.augmentation: Augmentation | None = None
         self._workspaces: dict[int, JetWorkspace] = {}  # shared by all copies of this problem
+        self._pose(data_seed)
 
     def __len__(self) -> int:
         """M, the number of members."""
@@ -84,8 +123,9 @@ class PINN:
     @property
     def description(self) -> str:
         """Everything that makes two problems the same, in one line."""
+        placed = "" if self.collocation == "random" else f", {self.collocation}"
         return (
-            f"PINN({self.system.name}, {self.model}, n_data={self.n_data}, data_seed={self.data_seed}, "
+            f"PINN({self.system.name}, {self.model}, n_data={self.n_data}{placed}, data_seed={self.data_seed}, "
             f"{self.dtype}, {self.coefficients.tolist()})"
         )
 
@@ -97,13 +137,50 @@ class PINN:
 
     def select(self, index: Sequence[int] | Tensor) -> PINN:
         """The same problem for some of the members (in that order; repetition is allowed)."""
-        chosen = torch.as_tensor(index, dtype=torch.long, device=self.device)
-        return self.at(self.coefficients[chosen])
+        return self._take(torch.as_tensor(index, dtype=torch.long, device=self.device))
 
     def at(self, coefficients: Tensor) -> PINN:
         """The same problem at other coefficients, one a member."""
         other = copy.copy(self)
         other.coefficients = coefficients.to(self.device, self.dtype)
+        return other
+
+    def redrawn(self, data_seed: int | Sequence[int]) -> PINN:
+        """The same problem on another draw of residual points, the same for all members."""
+        other = copy.copy(self)
+        other._pose(data_seed)
+        return other
+
+    def resampled(self, shifts: Tensor) -> PINN:
+        """The same problem with every member's residual points moved.
+
+        Args:
+            shifts: displacement of each point, ``[M, n, 2]``; points may leave the domain.
+        """
+        other = copy.copy(self)
+        n = shifts.shape[1]
+        other._seed = self._seed.expand(len(self), -1, -1).clone()
+        other._seed[:, :n] += shifts
+        other.points = self.points | {"residual": other._seed[:, :n]}
+        return other
+
+    def augmented(
+        self, constrained: Sequence[str], multipliers: Tensor, penalty: Tensor, weight: Tensor, decay: Tensor
+    ) -> PINN:
+        """The same problem with an augmented Lagrangian for its loss.
+
+        The objective is  w sum_soft mean(r^2) + sum_constrained [mean(lambda g) + mu/2 mean(g^2)] + d |theta|^2, as in
+        the released code; products of multiplier and residual are taken point by point.
+
+        Args:
+            constrained: names of the blocks that are constraints.
+            multipliers: lambda, ``[M, C]``; the order is that of :meth:`constraints`.
+            penalty: mu, ``[M]``.
+            weight: w, ``[M]``.
+            decay: d, ``[M]``.
+        """
+        other = copy.copy(self)
+        other.augmentation = Augmentation(tuple(constrained), multipliers, penalty, weight, decay)
         return other
 
     def init(self, seeds: Sequence[int]) -> Tensor:
@@ -121,13 +198,19 @@ class PINN:
         """
         return self._residuals(propagate(self.model, params, self._seed, self.layout))
 
+    @torch.no_grad()
+    def constraints(self, params: Tensor, names: Sequence[str]) -> Tensor:
+        """The residuals of some blocks side by side, ``[M, C]``."""
+        residuals = self.residuals(params)
+        return torch.cat([residuals[name] for name in names], dim=1)
+
     def block_losses(self, params: Tensor) -> dict[str, Tensor]:
         """Mean square of each residual block, ``{name: [M]}``."""
         return {name: r.square().mean(dim=1) for name, r in self.residuals(params).items()}
 
     def loss(self, params: Tensor) -> Tensor:
         """The training loss ``[M]``, differentiable to any order."""
-        return _total(self.residuals(params))
+        return self._with_decay(self._total(self.residuals(params)), params)
 
     def value_and_grad(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """Loss ``[M]`` and gradient ``[M, P]``: what training calls.
@@ -135,18 +218,56 @@ class PINN:
         Members go through the buffers of :class:`~sciml_lib.models.jets.JetWorkspace` in groups; neither result
         depends on who else is in the group.
         """
-        group = self.group_size
         losses, grads = [], []
-        for start in range(0, len(params), group):
-            rows = slice(start, min(start + group, len(params)))
-            workspace = self._workspace(min(group, len(params)))
-            jet = workspace.forward(params[rows]).requires_grad_()
+        for rows in self._groups(len(params)):
+            one, p = self._take(rows), params[rows]
+            workspace = self._workspace(min(self.group_size, len(params)))
+            jet = workspace.forward(p, one._seed).requires_grad_()
             with torch.enable_grad():
-                loss = _total(self.at(self.coefficients[rows])._residuals(jet))
+                loss = one._total(one._residuals(jet))
                 (cotangent,) = torch.autograd.grad(loss.sum(), jet)
-            losses.append(loss.detach())
-            grads.append(workspace.backward(cotangent))
+            loss, grad = one._with_decay(loss.detach(), p), workspace.backward(cotangent)
+            if one.augmentation is not None:
+                grad.addcmul_(p, one.augmentation.decay[:, None], value=2.0)
+            losses.append(loss)
+            grads.append(grad)
         return (losses[0], grads[0]) if len(losses) == 1 else (torch.cat(losses), torch.cat(grads))
+
+    @torch.no_grad()
+    def value(self, params: Tensor) -> Tensor:
+        """Loss ``[M]`` alone, for line searches that need no gradient."""
+        losses = []
+        for rows in self._groups(len(params)):
+            one = self._take(rows)
+            jet = self._workspace(min(self.group_size, len(params))).forward(params[rows], one._seed)
+            losses.append(one._with_decay(one._total(one._residuals(jet)), params[rows]))
+        return torch.cat(losses)
+
+    def linearised(self, params: Tensor) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
+        """Loss, gradient, and what gives products with the Hessian at one point.
+
+        Args:
+            params: ``[M, P]``.
+
+        Returns:
+            Loss ``[M]``, gradient ``[M, P]``, and a function from ``v [M, P]`` to the exact products ``H v``,
+            ``[M, P]``. The function holds the graph of one differentiation: it is meant for many products, and then to
+            be dropped.
+        """
+        graphs, losses = [], []
+        for rows in self._groups(len(params)):
+            with torch.enable_grad():
+                p = params[rows].detach().requires_grad_()
+                loss = self._take(rows).loss(p)
+                (grad,) = torch.autograd.grad(loss.sum(), p, create_graph=True)
+            graphs.append((rows, p, grad))
+            losses.append(loss.detach())
+
+        def product(v: Tensor) -> Tensor:
+            parts = [torch.autograd.grad(grad, p, v[rows], retain_graph=True)[0] for rows, p, grad in graphs]
+            return torch.cat(parts)
+
+        return torch.cat(losses), torch.cat([grad.detach() for _, _, grad in graphs]), product
 
     @torch.no_grad()
     def test_error(self, params: Tensor) -> Tensor:
@@ -170,10 +291,53 @@ class PINN:
         """Size of one member's share of the evaluation buffers."""
         return JetWorkspace.bytes_per_member(self.model, self.layout, self.dtype.itemsize)
 
+    @property
+    def graph_bytes_per_member(self) -> int:
+        """Memory of one member in what :meth:`linearised` returns, measured at about six times the buffers."""
+        return 6 * self.workspace_bytes_per_member
+
+    @property
+    def coefficient_name(self) -> str:
+        """Name of the swept coefficient; empty if the equation has none."""
+        return self.system.coefficient_name
+
+    @property
+    def n_residual(self) -> int:
+        """Points of the residual block."""
+        return self.points["residual"].shape[-2]
+
+    @property
+    def shortest_side(self) -> float:
+        """Length of the shorter side of the rectangle of (x, t)."""
+        return min(high - low for low, high in (self.system.x_range, self.system.t_range))
+
+    def _pose(self, data_seed: int | Sequence[int]) -> None:
+        """Lays the points out."""
+        blocks = self.system.blocks(self.n_data, data_seed)
+        if next(iter(blocks)) != "residual":
+            raise UserError(f"system {self.system.name!r} must list its block 'residual' first, not {next(iter(blocks))!r}")
+        self.points = {name: block.points.to(self.device, self.dtype) for name, block in blocks.items()}
+        self.layout = Layout.of([(len(block.points), block.derivatives) for block in blocks.values()])
+        self._seed = self.layout.seed(torch.cat(list(self.points.values())))  # [n_rows, 2], or [M, n_rows, 2] if moved
+
+    def _take(self, index: Tensor | slice) -> PINN:
+        other = copy.copy(self)
+        other.coefficients = self.coefficients[index]
+        if self._seed.dim() == 3:
+            other._seed = self._seed[index]
+            other.points = self.points | {"residual": self.points["residual"][index]}
+        if self.augmentation is not None:
+            other.augmentation = self.augmentation.take(index)
+        return other
+
+    def _groups(self, m: int) -> list[slice]:
+        size = self.group_size
+        return [slice(start, min(start + size, m)) for start in range(0, m, size)]
+
     def _workspace(self, capacity: int) -> JetWorkspace:
         if not self._workspaces or next(iter(self._workspaces)) < capacity:
             self._workspaces.clear()
-            self._workspaces[capacity] = JetWorkspace(self.model, self._seed, self.layout, capacity)
+            self._workspaces[capacity] = JetWorkspace(self.model, self.layout, capacity, self.coefficients)
         return next(iter(self._workspaces.values()))
 
     def _residuals(self, jet: Tensor) -> dict[str, Tensor]:
@@ -182,14 +346,19 @@ class PINN:
         jets: dict[str, dict[str, Tensor]] = {}
         start = 0
         for name, points in self.points.items():
-            stop = start + len(points)
+            stop = start + points.shape[-2]
             jets[name] = {"u": values[:, start:stop]}
-            if stop <= self.layout.n_jets:
-                jets[name] |= {key: d[:, start:stop] for key, d in derivatives.items()}
+            jets[name] |= {key: d[:, start:stop] for key, d in derivatives.items() if stop <= d.shape[1]}
             start = stop
         return self.system.residuals(jets, self.points, self.coefficients[:, None])
 
+    def _with_decay(self, loss: Tensor, params: Tensor) -> Tensor:
+        if self.augmentation is None:
+            return loss
+        return loss + self.augmentation.decay * params.square().sum(dim=1)
 
-def _total(residuals: dict[str, Tensor]) -> Tensor:
-    """Sum of the blocks' mean squares, ``[M]``."""
-    return torch.stack([r.square().mean(dim=1) for r in residuals.values()]).sum(dim=0)
+    def _total(self, residuals: dict[str, Tensor]) -> Tensor:
+        """The loss without what depends on the parameters alone, ``[M]``."""
+        if self.augmentation is not None:
+            return self.augmentation.total(residuals)
+        return torch.stack([r.square().mean(dim=1) for r in residuals.values()]).sum(dim=0)

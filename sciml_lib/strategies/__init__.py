@@ -1,13 +1,31 @@
 """Training recipes and the one training loop."""
 
-from sciml_lib.optim import LBFGS, Adam
+from sciml_lib.optim import LBFGS, NNCG, Adam
+from sciml_lib.strategies.alm import AugmentedLagrangian
+from sciml_lib.strategies.curriculum import Curriculum
 from sciml_lib.strategies.loop import (
     MemberResult,
     Progress,
-    Strategy,
     TimeLimitReached,
     memory_per_member,
     train,
 )
+from sciml_lib.strategies.recipe import Leg, Stage, Strategy
+from sciml_lib.strategies.ropinn import RoPINN
 
-__all__ = ["LBFGS", "Adam", "MemberResult", "Progress", "Strategy", "TimeLimitReached", "memory_per_member", "train"]
+__all__ = [
+    "LBFGS",
+    "NNCG",
+    "Adam",
+    "AugmentedLagrangian",
+    "Curriculum",
+    "Leg",
+    "MemberResult",
+    "Progress",
+    "RoPINN",
+    "Stage",
+    "Strategy",
+    "TimeLimitReached",
+    "memory_per_member",
+    "train",
+]

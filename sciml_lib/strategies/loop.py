@@ -1,7 +1,8 @@
-"""The training loop: stages of optimisers over an ensemble, with checkpoints, a time limit and progress.
+"""The training loop: the legs of a strategy over an ensemble, with checkpoints, a time limit and progress.
 
-Every member passes through the stages of a strategy. Within a stage at most ``width`` members, the *lanes*, are
-trained side by side; a member that ends leaves its lane at once and the next waiting one takes it.
+Every member passes through the legs of a strategy. Within a leg at most ``width`` members, the *lanes*, are trained
+side by side; a member that ends leaves its lane at once and the next waiting one takes it. Members that would do
+exactly the same in a leg share one lane.
 """
 
 from __future__ import annotations
@@ -17,28 +18,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sciml_lib.optim import LBFGS, Adam, EnsembleState, Status
+from sciml_lib.optim import EnsembleState, Status
 from sciml_lib.problems import Problem
-
-Stage = Adam | LBFGS
+from sciml_lib.strategies.recipe import Leg, Stage, Strategy
 
 CHECKPOINT_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class Strategy:
-    """A training recipe: optimisers in sequence, each starting from where the one before ended.
-
-    Attributes:
-        stages: the optimisers with their budgets.
-    """
-
-    stages: tuple[Stage, ...]
-
-    @property
-    def expected_evaluations(self) -> int:
-        """Evaluations one member asks for at most."""
-        return sum(stage.expected_evaluations for stage in self.stages)
 
 
 @dataclass(frozen=True)
@@ -85,13 +69,13 @@ class TimeLimitReached(Exception):
 class _Ensemble:
     """Everything a checkpoint holds: where each member is, and the lanes with their optimiser's state."""
 
-    stage: int
-    params: Tensor  # [M, P], the point each member starts the present stage from
+    leg: int
+    params: Tensor  # [M, P], the point each member starts the present leg from
     status: Tensor  # [M]
-    iterations: Tensor  # [M], over the stages done
+    iterations: Tensor  # [M], over the legs done
     evaluations: Tensor  # [M]
     seconds: Tensor  # [M]
-    waiting: list[int]
+    waiting: list[int] | None = None  # None before the leg has begun
     lanes: list[int] = field(default_factory=list)
     finished: int = 0
     state: EnsembleState | None = None
@@ -100,7 +84,7 @@ class _Ensemble:
     def fresh(cls, params: Tensor) -> _Ensemble:
         m = len(params)
         counts = (torch.zeros(m, dtype=torch.long) for _ in range(3))
-        return cls(0, params, *counts, torch.zeros(m, dtype=torch.float64), list(range(m)))
+        return cls(0, params, *counts, torch.zeros(m, dtype=torch.float64))
 
 
 def memory_per_member(problem: Problem, strategy: Strategy) -> int:
@@ -108,8 +92,7 @@ def memory_per_member(problem: Problem, strategy: Strategy) -> int:
 
     Twice its state, since the lanes are copied together whenever one is filled or freed.
     """
-    itemsize = problem.dtype.itemsize
-    return 2 * max(stage.bytes_per_member(problem.n_params, itemsize) for stage in strategy.stages)
+    return 2 * max(leg.stage.bytes_per_member(problem) for leg in strategy.legs)
 
 
 def train(
@@ -140,30 +123,33 @@ def train(
         progress: called after every step.
 
     Raises:
+        UserError: the strategy does not fit the problem; the message says what would.
         TimeLimitReached: the deadline passed; the checkpoint is up to date.
         KeyboardInterrupt: as it came, possibly in the middle of a step, so that the last checkpoint is the one to
             go on from.
         OSError: the checkpoint could not be written; the last good one is untouched.
     """
+    strategy.check(problem)
     identity = _identity(problem, seeds, strategy, width)
-    ensemble = _load(checkpoint, identity, problem, strategy) or _Ensemble.fresh(problem.init(seeds))
+    legs = strategy.legs
+    ensemble = _load(checkpoint, identity, problem, legs) or _Ensemble.fresh(problem.init(seeds))
     last_save = time.monotonic()
     try:
-        while ensemble.stage < len(strategy.stages):
-            stage = strategy.stages[ensemble.stage]
-            final = ensemble.stage == len(strategy.stages) - 1
-            while _fill_lanes(ensemble, problem, stage, width):
-                _advance(ensemble, problem, stage)
-                _retire(ensemble, problem, final, on_result)
+        while ensemble.leg < len(legs):
+            stretch = _Stretch.of(legs[ensemble.leg], problem, seeds, ensemble)
+            final = ensemble.leg == len(legs) - 1
+            while _fill_lanes(ensemble, stretch, width):
+                _advance(ensemble, stretch)
+                _retire(ensemble, stretch, problem, final, on_result)
                 if progress is not None:
-                    progress(_progress(ensemble, strategy))
+                    progress(_progress(ensemble, stretch, strategy))
                 now = time.monotonic()
                 if deadline is not None and now >= deadline:
                     raise TimeLimitReached
                 if checkpoint is not None and now - last_save >= checkpoint_seconds:
                     _save(checkpoint, identity, ensemble)
                     last_save = time.monotonic()
-            _next_stage(ensemble, problem, final, on_result)
+            _next_leg(ensemble, stretch, problem, final, on_result)
     except TimeLimitReached:
         if checkpoint is not None:
             _save(checkpoint, identity, ensemble)
@@ -172,15 +158,47 @@ def train(
         checkpoint.unlink(missing_ok=True)
 
 
-def _fill_lanes(ensemble: _Ensemble, problem: Problem, stage: Stage, width: int | None) -> bool:
+@dataclass(frozen=True)
+class _Stretch:
+    """A leg, bound to the ensemble.
+
+    Attributes:
+        stage: the optimiser.
+        problem: what it trains on.
+        seeds: seeds of the members.
+        sharers: for each member with a lane of its own, all that take over its result, itself among them.
+    """
+
+    stage: Stage
+    problem: Problem
+    seeds: Sequence[int]
+    sharers: dict[int, list[int]]
+
+    @classmethod
+    def of(cls, leg: Leg, problem: Problem, seeds: Sequence[int], ensemble: _Ensemble) -> _Stretch:
+        """Binds a leg; if it has not begun, everybody who takes part and has not diverged waits for a lane."""
+        diverged = ensemble.status == Status.DIVERGED
+        groups = leg.groups(problem.coefficients.tolist(), seeds)
+        sharers = {group[0]: group for group in groups if not diverged[group[0]]}
+        if ensemble.waiting is None:
+            ensemble.waiting = list(sharers)
+            ensemble.status[~diverged] = int(Status.RUNNING)
+        return cls(leg.stage, leg.view(problem), seeds, sharers)
+
+
+def _fill_lanes(ensemble: _Ensemble, stretch: _Stretch, width: int | None) -> bool:
     """Gives free lanes to waiting members; False when nobody is left."""
-    free = (width or len(problem)) - len(ensemble.lanes)
+    free = (width or len(ensemble.params)) - len(ensemble.lanes)
     entering, ensemble.waiting = ensemble.waiting[:free], ensemble.waiting[free:]
     if entering:
-        fresh = stage.init(problem, ensemble.params[entering])
+        fresh = _fresh_state(stretch.stage, stretch.problem, ensemble.params, stretch.seeds, entering)
         ensemble.state = fresh if ensemble.state is None else _joined(ensemble.state, fresh)
         ensemble.lanes += entering
     return bool(ensemble.lanes)
+
+
+def _fresh_state(stage: Stage, problem: Problem, params: Tensor, seeds: Sequence[int], members: list[int]) -> EnsembleState:
+    return stage.init(problem.select(members), params[members], [int(seeds[m]) for m in members])
 
 
 def _joined(state: EnsembleState, fresh: EnsembleState) -> EnsembleState:
@@ -188,25 +206,32 @@ def _joined(state: EnsembleState, fresh: EnsembleState) -> EnsembleState:
     return type(state)(**{name: torch.cat([ours[name], new[name]]) for name in ours})
 
 
-def _advance(ensemble: _Ensemble, problem: Problem, stage: Stage) -> None:
-    """One step of all lanes; its time is shared equally among them."""
+def _advance(ensemble: _Ensemble, stretch: _Stretch) -> None:
+    """One step of all lanes; its time is shared equally among them, and among those who share a lane."""
     start = time.perf_counter()
-    ensemble.state = stage.step(problem.select(ensemble.lanes), ensemble.state)
-    ensemble.seconds[ensemble.lanes] += (time.perf_counter() - start) / len(ensemble.lanes)
+    ensemble.state = stretch.stage.step(stretch.problem.select(ensemble.lanes), ensemble.state)
+    each = (time.perf_counter() - start) / len(ensemble.lanes)
+    for lane in ensemble.lanes:
+        group = stretch.sharers[lane]
+        ensemble.seconds[group] += each / len(group)
 
 
-def _retire(ensemble: _Ensemble, problem: Problem, final: bool, on_result: Callable[[int, MemberResult], None]) -> None:
-    """Takes ended members out of their lanes; in the final stage, and where they diverged, they are reported."""
+def _retire(
+    ensemble: _Ensemble, stretch: _Stretch, problem: Problem, final: bool, on_result: Callable[[int, MemberResult], None]
+) -> None:
+    """Takes ended members out of their lanes; in the final leg they are reported."""
     state = ensemble.state
     ended = state.status != Status.RUNNING
     if not ended.any():
         return
-    index = ended.nonzero()[:, 0]
-    members = [ensemble.lanes[i] for i in index.tolist()]
-    ensemble.params[members] = state.params[index.to(state.params.device)]
-    ensemble.status[members] = state.status[index]
-    ensemble.iterations[members] += state.iterations[index]
-    ensemble.evaluations[members] += state.evaluations[index]
+    members = []
+    for i in ended.nonzero()[:, 0].tolist():
+        group = stretch.sharers[ensemble.lanes[i]]
+        ensemble.params[group] = state.params[i]
+        ensemble.status[group] = state.status[i]
+        ensemble.iterations[group] += state.total_iterations[i]
+        ensemble.evaluations[group] += state.total_evaluations[i]
+        members += group
     stay = (~ended).nonzero()[:, 0]
     ensemble.lanes = [ensemble.lanes[i] for i in stay.tolist()]
     ensemble.state = state.select(stay) if len(stay) else None
@@ -214,15 +239,15 @@ def _retire(ensemble: _Ensemble, problem: Problem, final: bool, on_result: Calla
         _report(ensemble, problem, members, on_result)
 
 
-def _next_stage(ensemble: _Ensemble, problem: Problem, final: bool, on_result: Callable[[int, MemberResult], None]) -> None:
-    """Everybody who has not diverged waits for the next stage; who has is reported now."""
-    ensemble.stage += 1
-    if final:
-        return
-    diverged = ensemble.status == Status.DIVERGED
-    _report(ensemble, problem, diverged.nonzero()[:, 0].tolist(), on_result)
-    ensemble.waiting = (~diverged).nonzero()[:, 0].tolist()
-    ensemble.status[ensemble.waiting] = int(Status.RUNNING)
+def _next_leg(
+    ensemble: _Ensemble, stretch: _Stretch, problem: Problem, final: bool, on_result: Callable[[int, MemberResult], None]
+) -> None:
+    """Everybody who has not diverged waits for the next leg; who has is reported now."""
+    ensemble.leg += 1
+    ensemble.waiting = None
+    if not final:
+        lost = [m for group in stretch.sharers.values() for m in group if ensemble.status[m] == Status.DIVERGED]
+        _report(ensemble, problem, lost, on_result)
 
 
 @torch.no_grad()
@@ -246,10 +271,11 @@ def _report(ensemble: _Ensemble, problem: Problem, members: list[int], on_result
         )
 
 
-def _progress(ensemble: _Ensemble, strategy: Strategy) -> Progress:
+def _progress(ensemble: _Ensemble, stretch: _Stretch, strategy: Strategy) -> Progress:
     done = int(ensemble.evaluations.sum())
     if ensemble.state is not None:
-        done += int(ensemble.state.evaluations.sum())
+        sizes = torch.tensor([len(stretch.sharers[lane]) for lane in ensemble.lanes])
+        done += int((ensemble.state.total_evaluations * sizes).sum())
     total = len(ensemble.params)
     return Progress(ensemble.finished, total, len(ensemble.lanes), done, total * strategy.expected_evaluations)
 
@@ -278,7 +304,7 @@ def _save(checkpoint: Path, identity: str, ensemble: _Ensemble) -> None:
         raise
 
 
-def _load(checkpoint: Path | None, identity: str, problem: Problem, strategy: Strategy) -> _Ensemble | None:
+def _load(checkpoint: Path | None, identity: str, problem: Problem, legs: Sequence[Leg]) -> _Ensemble | None:
     """Reads the checkpoint, or returns None where there is none that fits (and says so if one had to be passed over)."""
     if checkpoint is None or not checkpoint.exists():
         return None
@@ -290,8 +316,9 @@ def _load(checkpoint: Path | None, identity: str, problem: Problem, strategy: St
         ensemble = _Ensemble(**saved["ensemble"])
         ensemble.params = ensemble.params.to(problem.device)
         if saved["state"] is not None:
-            stage = strategy.stages[ensemble.stage]
-            ensemble.state = stage.init(problem, ensemble.params[ensemble.lanes]).load(saved["state"])
+            leg, lanes = legs[ensemble.leg], ensemble.lanes
+            fresh = _fresh_state(leg.stage, leg.view(problem), ensemble.params, [0] * len(problem), lanes)
+            ensemble.state = fresh.load(saved["state"])
         return ensemble
     except Exception as error:  # whatever a damaged file makes PyTorch raise
         reason = type(error).__name__

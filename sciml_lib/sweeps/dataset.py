@@ -125,7 +125,7 @@ def _dataset(plan: Plan, stored: Stored, seeds: tuple[int, ...]) -> xr.Dataset:
             "updated": content["updated"],
             "commit": content["commit"],
             "spec_hash": content["spec_hash"],
-            "library_changed": manifest.library_changed(content),
+            "library_changed": manifest.library_changed(content, plan),
             "command": plan.command,
         },
     )

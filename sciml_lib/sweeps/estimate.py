@@ -12,6 +12,9 @@ import numpy as np
 import torch
 
 from sciml_lib.errors import UserError
+from sciml_lib.optim import Status
+from sciml_lib.problems import PINN
+from sciml_lib.strategies import Leg
 from sciml_lib.sweeps import devices, planner, store
 from sciml_lib.sweeps.rows import Row
 from sciml_lib.sweeps.spec import Cell, Plan
@@ -119,17 +122,24 @@ def _seconds_a_run(plan: Plan, members: list[float], n_data: int, device: torch.
     count = min(len(members), 4) if device.type == "cpu" else len(members)
     count = min(count, planner.lanes(plan, n_data, count, device, devices.memory_budget(device)))
     problem = plan.problem(members[:count], n_data, device)
-    total, stages = 0.0, plan.strategy.stages
-    for stage in stages:
-        state = stage.step(problem, stage.init(problem, problem.init([0] * count)))  # the first allocates its buffers
-        start, steps = time.perf_counter(), 0
-        while steps == 0 or time.perf_counter() - start < limit / len(stages):
-            state = stage.step(problem, state)
-            steps += 1
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        total += (time.perf_counter() - start) / steps / count * stage.expected_evaluations
-    return total
+    legs = {type(leg.stage): leg for leg in plan.strategy.legs}.values()  # the rungs of a curriculum cost the same
+    rates = {type(leg.stage): _seconds_an_evaluation(leg, problem, limit / len(legs)) for leg in legs}
+    return sum(rates[type(leg.stage)] * leg.stage.expected_evaluations for leg in plan.strategy.legs)
+
+
+def _seconds_an_evaluation(leg: Leg, problem: PINN, limit: float) -> float:
+    """A member's share of the time of one evaluation, from real steps."""
+    problem, stage = leg.view(problem), leg.stage
+    state = stage.step(problem, stage.init(problem, problem.init([0] * len(problem))))  # the first allocates its buffers
+    start, before = time.perf_counter(), int(state.total_evaluations.sum())
+    while (done := int(state.total_evaluations.sum()) - before) == 0 or time.perf_counter() - start < limit:
+        if not (state.status == Status.RUNNING).any():
+            state = stage.init(problem, problem.init([0] * len(problem)))
+            before = -done
+        state = stage.step(problem, state)
+    if problem.device.type == "cuda":
+        torch.cuda.synchronize(problem.device)
+    return (time.perf_counter() - start) / done
 
 
 def _interpolated(seconds: dict[int, float], cells: Collection[Cell]) -> float:

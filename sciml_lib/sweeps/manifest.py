@@ -36,7 +36,7 @@ def fresh(plan: Plan, blocks: Sequence[str]) -> dict[str, Any]:
 
 def updated(manifest: dict[str, Any], plan: Plan, device: str) -> dict[str, Any]:
     """The manifest with today's date, this library, and everything that the plan says."""
-    digest = provenance.library_digest()
+    digest = provenance.library_digest(plan.modules)
     return {
         "sweep": manifest["sweep"],
         "profile": manifest["profile"],
@@ -89,9 +89,9 @@ def read(path: Path, plan: Plan) -> dict[str, Any]:
     return manifest
 
 
-def library_changed(manifest: dict[str, Any]) -> bool:
+def library_changed(manifest: dict[str, Any], plan: Plan) -> bool:
     """Whether any row may have been trained by other code than there is now."""
-    return manifest["library"] != [provenance.library_digest()]
+    return manifest["library"] != [provenance.library_digest(plan.modules)]
 
 
 def _difference(manifest: dict[str, Any], plan: Plan) -> str:

@@ -7,9 +7,10 @@ import io
 import platform
 import subprocess
 import tokenize
+from collections.abc import Iterable
 from functools import cache
 from hashlib import sha256
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 import sciml_lib
@@ -25,15 +26,52 @@ def versions() -> dict[str, str]:
     return found | {name: metadata.version(name) for name in ("torch", "numpy")}
 
 
-@cache
-def library_digest(package: Path = PACKAGE) -> str:
-    """Fingerprint of the code that training runs through; comments and docstrings do not count."""
+def library_digest(modules: Iterable[str]) -> str:
+    """Fingerprint of the code that these modules and all that they import train with.
+
+    Only the rooms that train count, and comments and docstrings do not. A new equation or strategy does not change the
+    fingerprint of runs that do not use it.
+
+    Args:
+        modules: names of the modules that a plan begins with, such as ``sciml_lib.systems.wave``.
+    """
     digest = sha256()
-    for room in TRAINING_ROOMS:
-        for path in sorted((package / room).glob("**/*.py")):
-            digest.update(f"{path.relative_to(package).as_posix()}\n".encode())
-            digest.update(_code(path.read_text(encoding="utf-8")).encode())
+    for name in sorted(_closure(modules)):
+        digest.update(f"{name}\n".encode())
+        digest.update(_source(name).encode())
     return digest.hexdigest()[:16]
+
+
+def _closure(modules: Iterable[str]) -> set[str]:
+    """The modules and what they import, directly or not, within the rooms that train."""
+    found, waiting = set(), list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name.split(".")[:1] == ["sciml_lib"] and name.split(".")[1] in TRAINING_ROOMS:
+            found.add(name)
+            waiting += _imports(name)
+    return found
+
+
+@cache
+def _imports(name: str) -> tuple[str, ...]:
+    """The modules in which what a module imports by name from the rooms that train is defined."""
+    needed = []
+    for node in ast.walk(ast.parse(Path(import_module(name).__file__).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("sciml_lib."):
+            source = import_module(node.module)
+            is_package = hasattr(source, "__path__")
+            for alias in node.names:
+                thing = getattr(source, alias.name)
+                home = getattr(thing, "__module__", None) or getattr(thing, "__name__", "")
+                # A constant says nothing of where it is from; the module that it is imported from will do.
+                needed.append(home if is_package and home.startswith("sciml_lib.") else node.module)
+    return tuple(needed)
+
+
+@cache
+def _source(name: str) -> str:
+    return code(Path(import_module(name).__file__).read_text(encoding="utf-8"))
 
 
 def commit(folder: Path = PACKAGE) -> str:
@@ -47,7 +85,7 @@ def commit(folder: Path = PACKAGE) -> str:
     return done.stdout.strip()
 
 
-def _code(source: str) -> str:
+def code(source: str) -> str:
     """Source text without comments, docstrings and empty lines."""
     lines = source.splitlines()
     for node in ast.walk(ast.parse(source)):

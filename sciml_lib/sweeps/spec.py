@@ -15,7 +15,7 @@ from sciml_lib import systems
 from sciml_lib.errors import UserError, unknown
 from sciml_lib.models import MLP
 from sciml_lib.problems import PINN
-from sciml_lib.strategies import Strategy
+from sciml_lib.strategies import Strategy, train
 
 
 class Cell(NamedTuple):
@@ -65,6 +65,7 @@ class Sweep:
         pairs: the (coefficient, n_data) to train, where they are no full grid; then the two above follow from it.
         hidden: widths of the network's hidden layers.
         data_seed: seed of the residual points, shared by all runs.
+        collocation: ``random`` residual points, or a ``grid`` (see :class:`~sciml_lib.problems.PINN`).
         profiles: what each profile reduces, by name.
 
     Raises:
@@ -82,6 +83,7 @@ class Sweep:
     pairs: tuple[tuple[float, int], ...] | None = None
     hidden: tuple[int, ...] = (50, 50, 50)
     data_seed: int = 0
+    collocation: str = "random"
     profiles: dict[str, Reduction] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -164,14 +166,15 @@ class Plan:
     @property
     def recipe(self) -> dict[str, Any]:
         """Everything that a run's numbers depend on beside its own coordinates, as plain data."""
-        stages = [{"kind": type(stage).__name__, **dataclasses.asdict(stage)} for stage in self.strategy.stages]
-        return {
+        recipe = {
             "system": self.sweep.system,
             "model": {"kind": "MLP", "hidden": list(self.sweep.hidden)},
-            "strategy": stages,
+            "strategy": [_plain(stage) for stage in self.strategy.stages],
             "data_seed": self.sweep.data_seed,
             "dtype": "float32",
         }
+        # What is as it always was is not written down, so that stores that are older than a choice stay valid.
+        return recipe | ({} if self.sweep.collocation == "random" else {"collocation": self.sweep.collocation})
 
     @cached_property
     def hash(self) -> str:
@@ -180,6 +183,13 @@ class Plan:
         The grids are no part of it: to add a seed to a sweep does not change the runs that are stored.
         """
         return sha256(json.dumps(self.recipe, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Names of the modules whose code its runs go through; what these import follows from them."""
+        parts = [systems.get(self.sweep.system), *self.strategy.stages]
+        parts += [leg.stage for leg in self.strategy.legs]
+        return tuple(sorted({type(part).__module__ for part in parts} | {PINN.__module__, train.__module__}))
 
     @property
     def specification(self) -> dict[str, Any]:
@@ -208,8 +218,15 @@ class Plan:
             list(coefficients),
             n_data,
             data_seed=self.sweep.data_seed,
+            collocation=self.sweep.collocation,
             device=device,
         )
+
+
+def _plain(stage: Any) -> dict[str, Any]:
+    """A stage as plain data; options that are not used are left out."""
+    entries = {name: value for name, value in dataclasses.asdict(stage).items() if value is not None}
+    return {"kind": type(stage).__name__, **entries}
 
 
 def first_seeds(n: int | None, planned: int) -> int:

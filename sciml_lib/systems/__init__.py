@@ -3,8 +3,11 @@
 from sciml_lib.errors import unknown
 from sciml_lib.systems.base import Block, System
 from sciml_lib.systems.convection import Convection
+from sciml_lib.systems.reaction import Reaction
+from sciml_lib.systems.reaction_diffusion import ReactionDiffusion
+from sciml_lib.systems.wave import Wave
 
-SYSTEMS: dict[str, type[System]] = {system.name: system for system in (Convection,)}
+SYSTEMS: dict[str, type[System]] = {system.name: system for system in (Convection, Reaction, Wave, ReactionDiffusion)}
 
 
 def get(name: str) -> System:
@@ -18,4 +21,4 @@ def get(name: str) -> System:
     return SYSTEMS[name]()
 
 
-__all__ = ["SYSTEMS", "Block", "Convection", "System", "get"]
+__all__ = ["SYSTEMS", "Block", "Convection", "Reaction", "ReactionDiffusion", "System", "Wave", "get"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -23,11 +24,11 @@ class Block:
 
     Attributes:
         points: coordinates (x, t), ``[n, 2]``, float64.
-        derivatives: whether the system needs derivatives there, not only values.
+        derivatives: which derivatives the system needs there beside the value: ``"x"``, ``"xx"``, ``"t"``, ``"tt"``.
     """
 
     points: Tensor
-    derivatives: bool = False
+    derivatives: tuple[str, ...] = ()
 
 
 class System(ABC):
@@ -37,7 +38,12 @@ class System(ABC):
     points drawn without replacement from its interior (t = 0 excluded, t = 1 included, so 25,500 of them); the
     initial and boundary conditions on all grid points; the test error on a 129 x 101 grid.
 
-    To add an equation, write a subclass with the class attributes and the four abstract methods below.
+    To add an equation, write a subclass with the class attributes and the three abstract methods below.
+
+    Attributes:
+        grid: points of the master grid along x and t.
+        test_grid: points of the grid of the test error.
+        whole_grid: see :meth:`on_grid`.
     """
 
     name: ClassVar[str]
@@ -47,17 +53,36 @@ class System(ABC):
     """Open interval of coefficients for which the equation makes sense."""
     x_range: ClassVar[tuple[float, float]]
     t_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    orders: ClassVar[tuple[tuple[str, int], ...]]
-    """Highest derivative along each axis that the residual needs."""
 
-    grid: ClassVar[tuple[int, int]] = (257, 101)
-    test_grid: ClassVar[tuple[int, int]] = (129, 101)
+    grid: tuple[int, int] = (257, 101)
+    test_grid: tuple[int, int] = (129, 101)
+    whole_grid: bool = False
 
     @property
     def max_collocation(self) -> int:
         """How many residual points the master grid holds."""
         n_x, n_t = self.grid
-        return (n_x - 2) * (n_t - 1)
+        return n_x * n_t if self.whole_grid else (n_x - 2) * (n_t - 1)
+
+    def on_grid(self, n: int) -> Self:
+        """The same system on a tensor grid of n x n points, for training and test alike.
+
+        This is how the released RoPINN code poses its problems: all points of the grid, ends and initial line
+        included, are residual points; conditions are asked for at n points; and the error is measured at the very
+        points that were trained on.
+
+        Args:
+            n: points along each axis; at least 2.
+
+        Raises:
+            UserError: if ``n`` is below 2.
+        """
+        if n < 2:
+            raise UserError(f"a tensor grid needs at least 2 x 2 points, not {n} x {n}; choose n_data of at least 3")
+        other = copy.copy(self)
+        other.grid = other.test_grid = (n, n)
+        other.whole_grid = True
+        return other
 
     def check_coefficient(self, coefficient: float) -> None:
         """Refuses a coefficient outside :attr:`coefficient_range`.
@@ -78,7 +103,17 @@ class System(ABC):
         t = torch.linspace(*self.t_range, grid[1], dtype=torch.float64)
         return x, t
 
-    def collocation(self, n: int, data_seed: int = 0) -> Tensor:
+    def edges(self) -> dict[str, Tensor]:
+        """Points of the master grid on the initial line ``[n_x, 2]`` and on both ends ``[n_t, 2]``, corners included."""
+        x, t = self.axes(self.grid)
+        low, high = self.x_range
+        return {
+            "initial": torch.stack([x, torch.full_like(x, self.t_range[0])], dim=1),
+            "upper": torch.stack([torch.full_like(t, high), t], dim=1),
+            "lower": torch.stack([torch.full_like(t, low), t], dim=1),
+        }
+
+    def collocation(self, n: int, data_seed: int | Sequence[int] = 0) -> Tensor:
         """Draws residual points from the interior of the master grid, without replacement.
 
         A draw is the beginning of one seeded permutation of the 25,500 points (x running fastest), so with one seed
@@ -86,7 +121,7 @@ class System(ABC):
 
         Args:
             n: number of points.
-            data_seed: seed of the permutation.
+            data_seed: seed of the permutation; a sequence of integers is one seed, too.
 
         Returns:
             Coordinates ``[n, 2]``, float64.
@@ -97,10 +132,12 @@ class System(ABC):
         if not 1 <= n <= self.max_collocation:
             n_x, n_t = self.grid
             raise UserError(
-                f"n_data={n} is impossible: the {n_x} x {n_t} grid has {self.max_collocation} interior points; "
+                f"n_data={n} is impossible: the {n_x} x {n_t} grid has {self.max_collocation} points for the residual; "
                 f"choose between 1 and {self.max_collocation}"
             )
         x, t = self.axes(self.grid)
+        if self.whole_grid:
+            return _mesh(x, t)
         pool = _mesh(x[1:-1], t[1:])
         drawn = np.random.RandomState(data_seed).permutation(len(pool))[:n]
         return pool[torch.from_numpy(drawn)]
@@ -108,9 +145,12 @@ class System(ABC):
     def test_points(self) -> Tensor:
         """The points of the test error, ``[13031, 2]``: interior, initial line, upper and lower boundary.
 
-        Corners occur twice, as in the released code; the relative error is taken over this stacked vector.
+        Corners occur twice, as in the released code; the relative error is taken over this stacked vector. On a
+        tensor grid (:meth:`on_grid`) it is every point once.
         """
         x, t = self.axes(self.test_grid)
+        if self.whole_grid:
+            return _mesh(x, t)
         return torch.cat(
             [
                 _mesh(x[1:-1], t[1:]),
@@ -121,8 +161,12 @@ class System(ABC):
         )
 
     @abstractmethod
-    def blocks(self, n: int, data_seed: int = 0) -> dict[str, Block]:
-        """The point sets of training: ``n`` residual points and all conditions. Blocks with derivatives come first."""
+    def blocks(self, n: int, data_seed: int | Sequence[int] = 0) -> dict[str, Block]:
+        """The point sets of training: ``"residual"``, with ``n`` points, and all conditions.
+
+        Derivatives that a block asks for are carried at the blocks before it, too, so those that ask for much come
+        first; ``"residual"`` is always the first.
+        """
 
     @abstractmethod
     def residuals(self, jets: Mapping[str, Jet], points: Mapping[str, Tensor], coefficient: Tensor) -> dict[str, Tensor]:
@@ -130,7 +174,7 @@ class System(ABC):
 
         Args:
             jets: the network's jet at every block.
-            points: the blocks' coordinates ``[n, 2]``.
+            points: the blocks' coordinates, ``[n, 2]``, or ``[M, n, 2]`` where members have their own.
             coefficient: ``[M, 1]``.
 
         Returns:

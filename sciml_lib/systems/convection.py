@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -23,17 +23,11 @@ class Convection(System):
     coefficient_label = "β"
     coefficient_range = (0.0, math.inf)
     x_range = (0.0, 2.0 * math.pi)
-    orders = (("x", 1), ("t", 1))
 
-    def blocks(self, n: int, data_seed: int = 0) -> dict[str, Block]:
+    def blocks(self, n: int, data_seed: int | Sequence[int] = 0) -> dict[str, Block]:
         """Residual points, the initial line (257) and both ends of the ring (101 each)."""
-        x, t = self.axes(self.grid)
-        return {
-            "residual": Block(self.collocation(n, data_seed), derivatives=True),
-            "initial": Block(torch.stack([x, torch.zeros_like(x)], dim=1)),
-            "upper": Block(torch.stack([torch.full_like(t, self.x_range[1]), t], dim=1)),
-            "lower": Block(torch.stack([torch.full_like(t, self.x_range[0]), t], dim=1)),
-        }
+        conditions = {name: Block(points) for name, points in self.edges().items()}
+        return {"residual": Block(self.collocation(n, data_seed), ("x", "t")), **conditions}
 
     def residuals(self, jets: Mapping[str, Jet], points: Mapping[str, Tensor], coefficient: Tensor) -> dict[str, Tensor]:
         """Equation, periodicity of u, and u - sin x at t = 0."""
@@ -41,9 +35,9 @@ class Convection(System):
         return {
             "residual": inner["t"] + coefficient * inner["x"],
             "boundary": jets["upper"]["u"] - jets["lower"]["u"],
-            "initial": jets["initial"]["u"] - torch.sin(points["initial"][:, 0]),
+            "initial": jets["initial"]["u"] - torch.sin(points["initial"][..., 0]),
         }
 
     def solution(self, points: Tensor, coefficient: Tensor) -> Tensor:
         """sin(x - beta t), ``[M, n]``."""
-        return torch.sin(points[:, 0] - coefficient * points[:, 1])
+        return torch.sin(points[..., 0] - coefficient * points[..., 1])

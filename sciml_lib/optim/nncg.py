@@ -1,0 +1,249 @@
+"""NysNewton-CG (Rathore et al. 2024): damped Newton steps, solved by conjugate gradients with a Nystrom preconditioner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sciml_lib.errors import UserError
+from sciml_lib.optim.nystrom import precondition, sketch
+from sciml_lib.optim.state import EnsembleState, Status
+from sciml_lib.problems.base import CurvedObjective
+
+MAX_BACKTRACKS = 30
+"""Halvings of the step after which a line search gives up; the step is then below 1e-9."""
+
+
+@dataclass
+class NNCGState(EnsembleState):
+    """Adds the last direction and the preconditioner.
+
+    Attributes:
+        direction: solution of the last system, ``[M, P]``.
+        vectors: of the sketch, ``[M, P, rank]``.
+        values: of the sketch, ``[M, rank]``.
+        seeds: seeds of the members' test matrices, ``[M]`` (CPU).
+        bent: Newton steps in which negative curvature was met, ``[M]`` (CPU).
+    """
+
+    direction: Tensor
+    vectors: Tensor
+    values: Tensor
+    seeds: Tensor
+    bent: Tensor
+
+
+@dataclass(frozen=True)
+class NNCG:
+    """Newton steps  w - t d  with  (H + mu I) d = g  for the exact Hessian of the full loss.
+
+    One call of :meth:`step` is one Newton step of every member. The members' conjugate gradients run side by side, each
+    with its own stopping rule; who has ended waits for the others of its batch.
+
+    Attributes:
+        steps: Newton steps; 2,000 in Table 2.
+        rank: of the sketch; 50 in Table 2.
+        refresh: steps after which the preconditioner is made anew; 100 in the authors' sweep, 20 upstream.
+        damping: mu; 1e-2 in the released code. It decides success, says the method's author.
+        cg_iterations: of one system at most; 1,000 in the released code.
+        cg_tolerance: norm of the system's residual at which it is solved; 1e-5 in the released code.
+        learning_rate: first trial step t; 1 in Table 2.
+        decrease: Armijo's constant; 0.1 in the released code.
+        shrink: factor of the step when it is refused; 0.5 in the released code.
+        tolerance_grad: stop if no entry of the gradient exceeds it (ours, that of L-BFGS in Table 2).
+
+    Raises:
+        UserError: if a number is impossible.
+    """
+
+    steps: int = 2_000
+    rank: int = 50
+    refresh: int = 100
+    damping: float = 1e-2
+    cg_iterations: int = 1_000
+    cg_tolerance: float = 1e-5
+    learning_rate: float = 1.0
+    decrease: float = 0.1
+    shrink: float = 0.5
+    tolerance_grad: float = 1e-7
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        if min(self.steps, self.rank, self.refresh, self.cg_iterations) < 1:
+            raise UserError("NNCG needs steps, rank, refresh and cg_iterations of at least 1")
+        if not (self.damping > 0 and self.cg_tolerance > 0 and self.learning_rate > 0 and self.tolerance_grad >= 0):
+            raise UserError("NNCG needs damping, cg_tolerance and learning_rate above 0, such as 1e-2, 1e-5 and 1")
+        if not (0 < self.decrease < 1 and 0 < self.shrink < 1):
+            raise UserError("NNCG needs decrease and shrink between 0 and 1, such as 0.1 and 0.5")
+
+    @property
+    def expected_evaluations(self) -> int:
+        """Passes that one member will ask for at most: gradients, Hessian products and trial losses that succeed."""
+        return self.steps * (self.cg_iterations + 3) + self.rank * -(-self.steps // self.refresh)
+
+    def bytes_per_member(self, problem: Any) -> int:
+        """Memory of one member: the sketch while it is made (float64) and the graph of the Hessian products."""
+        own = problem.n_params * (self.rank + 10) * problem.dtype.itemsize
+        return own + 4 * 8 * problem.n_params * self.rank + problem.graph_bytes_per_member
+
+    def check(self, problem: Any) -> None:
+        """Refuses a sketch larger than the Hessian.
+
+        Raises:
+            UserError: says how large it may be.
+        """
+        if self.rank > problem.n_params:
+            raise UserError(
+                f"rank={self.rank} exceeds the {problem.n_params} parameters of the network; choose at most that, such as 50"
+            )
+
+    def init(self, problem: CurvedObjective, params: Tensor, seeds: Sequence[int] | None = None) -> NNCGState:
+        """The state before the first step, at ``params [M, P]``; ``seeds`` are those of the sketches, 0 to M - 1 if None."""
+        m, p = params.shape
+        return NNCGState.fresh(
+            params,
+            direction=torch.zeros_like(params),
+            vectors=params.new_zeros(m, p, self.rank),
+            values=params.new_zeros(m, self.rank),
+            seeds=torch.as_tensor(list(range(m) if seeds is None else seeds), dtype=torch.long),
+            bent=torch.zeros(m, dtype=torch.long),
+        )
+
+    @torch.no_grad()
+    def step(self, problem: CurvedObjective, state: NNCGState) -> NNCGState:
+        """One Newton step of every running member.
+
+        Args:
+            problem: the ensemble, in the rows' order.
+            state: the state, updated in place.
+
+        Returns:
+            The same state.
+        """
+        loss, grad, product = problem.linearised(state.params)
+        state.loss.copy_(loss)
+        running = state.status == Status.RUNNING
+        state.evaluations += running
+        finite = torch.isfinite(loss) & torch.isfinite(grad).all(dim=1)
+        _end(state, running & ~finite.cpu(), Status.DIVERGED)
+        _end(state, running & (grad.abs().amax(dim=1) <= self.tolerance_grad).cpu(), Status.CONVERGED_GRADIENT)
+        self._renew_sketches(product, state)
+        self._solve(product, grad, state)
+        self._search(problem, grad, state)
+        state.iterations += state.status == Status.RUNNING
+        spent = (state.status == Status.RUNNING) & (state.iterations >= self.steps)
+        _end(state, spent & (state.bent > 0), Status.NEGATIVE_CURVATURE)
+        _end(state, spent & (state.bent == 0), Status.BUDGET_SPENT)
+        return state
+
+    def _renew_sketches(self, product: Callable[[Tensor], Tensor], state: NNCGState) -> None:
+        """Makes new preconditioners for the members whose turn it is."""
+        due = (state.status == Status.RUNNING) & (state.iterations % self.refresh == 0)
+        if not due.any():
+            return
+        tests = torch.zeros_like(state.vectors)
+        for m in due.nonzero()[:, 0].tolist():
+            turn = int(state.iterations[m]) // self.refresh
+            generator = np.random.Generator(np.random.Philox(key=int(state.seeds[m]), counter=[0, turn, 0, 0]))
+            tests[m] = torch.from_numpy(generator.standard_normal(tests.shape[1:], dtype=np.float32)).to(tests)
+        made = sketch(product, tests)
+        on = due.to(tests.device)
+        state.vectors[on], state.values[on] = made.vectors[on], made.values[on]
+        state.evaluations[due] += self.rank
+        _end(state, due & ~made.good.cpu(), Status.SKETCH_FAILED)
+
+    def _solve(self, product: Callable[[Tensor], Tensor], grad: Tensor, state: NNCGState) -> None:
+        """Finds the directions: from the last ones, and where that does not lead to a descent, from zero."""
+        wanted = state.status == Status.RUNNING
+        bent = torch.zeros_like(wanted)
+        for start in (state.direction, torch.zeros_like(grad)):
+            if wanted.any():
+                d, passes, curved = self._conjugate_gradients(product, grad, start, wanted, state)
+                on = wanted.to(grad.device)
+                state.direction[on] = d[on]
+                state.evaluations += passes
+                bent |= curved
+                slope = (grad * state.direction).sum(dim=1)
+                wanted = wanted & ~((slope > 0) & torch.isfinite(slope)).cpu()
+        state.bent += bent
+        _end(state, wanted, Status.NOT_DESCENT)
+
+    def _conjugate_gradients(
+        self, product: Callable[[Tensor], Tensor], grad: Tensor, start: Tensor, wanted: Tensor, state: NNCGState
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Preconditioned conjugate gradients for (H + mu I) d = g.
+
+        A direction p with p.(H + mu I)p <= 0 ends the member's solve where it is (Nocedal & Wright, algorithm 7.1); if
+        that is at its very beginning, p itself, the preconditioned residual, is added.
+
+        Returns:
+            d ``[M, P]``, products used ``[M]`` and whether negative curvature was met ``[M]`` (both on the CPU).
+        """
+
+        def damped(v: Tensor) -> Tensor:
+            return product(v) + self.damping * v
+
+        d = start.clone()
+        active = wanted.to(grad.device)
+        passes = torch.zeros_like(state.evaluations)
+        if torch.count_nonzero(start):
+            r = grad - damped(d)
+            passes += wanted
+        else:
+            r = grad.clone()
+        z = precondition(state.vectors, state.values, r, self.damping)
+        p = z.clone()
+        rz = (r * z).sum(dim=1)
+        bent = torch.zeros_like(active)
+        for iteration in range(self.cg_iterations):
+            active = active & (torch.linalg.vector_norm(r, dim=1) > self.cg_tolerance) & (rz > 0)
+            if not active.any():
+                break
+            hp = damped(p)
+            passes += active.cpu()
+            curvature = (p * hp).sum(dim=1)
+            curved = active & ~(curvature > 0)  # also where it is NaN
+            if iteration == 0:
+                d = torch.where(curved[:, None], d + p, d)
+            bent |= curved
+            active = active & ~curved
+            alpha = torch.where(active, rz / curvature, 0.0)[:, None]
+            d = torch.where(active[:, None], d + alpha * p, d)
+            r = torch.where(active[:, None], r - alpha * hp, r)
+            z = precondition(state.vectors, state.values, r, self.damping)
+            rz_next = (r * z).sum(dim=1)
+            p = torch.where(active[:, None], z + (rz_next / rz)[:, None] * p, p)
+            rz = torch.where(active, rz_next, rz)
+        return d, passes, bent.cpu()
+
+    def _search(self, problem: CurvedObjective, grad: Tensor, state: NNCGState) -> None:
+        """Armijo backtracking along the directions; a trial loss that is not finite counts as too high."""
+        slope = (grad * state.direction).sum(dim=1).double().cpu()
+        open_ = state.status == Status.RUNNING
+        step = torch.full_like(slope, self.learning_rate)
+        seen_finite = torch.zeros_like(open_)
+        for _ in range(MAX_BACKTRACKS):
+            if not open_.any():
+                return
+            trial = state.params - step.to(grad)[:, None] * state.direction
+            loss = problem.value(trial).double().cpu()
+            state.evaluations += open_
+            seen_finite |= torch.isfinite(loss)
+            accepted = open_ & (loss <= state.loss - self.decrease * step * slope)
+            on = accepted.to(grad.device)
+            state.params[on] = trial[on]
+            state.loss[accepted] = loss[accepted]
+            open_ = open_ & ~accepted
+            step = torch.where(open_, self.shrink * step, step)
+        _end(state, open_ & seen_finite, Status.LINE_SEARCH_FAILED)
+        _end(state, open_ & ~seen_finite, Status.DIVERGED)
+
+
+def _end(state: EnsembleState, rows: Tensor, status: Status) -> None:
+    """Gives the running members among ``rows`` (a mask on the CPU) their final status."""
+    state.status[rows & (state.status == Status.RUNNING)] = int(status)

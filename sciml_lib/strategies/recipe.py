@@ -1,0 +1,126 @@
+"""What a training recipe is: stages in sequence, and the legs into which they are cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from sciml_lib.errors import UserError
+from sciml_lib.optim import EnsembleState
+from sciml_lib.problems import Problem
+
+
+class Stage(Protocol):
+    """An optimiser with a budget, as the loop uses it."""
+
+    @property
+    def expected_evaluations(self) -> int:
+        """Evaluations that one member will ask for at most."""
+
+    def bytes_per_member(self, problem: Problem) -> int:
+        """Memory of one member's state."""
+
+    def init(self, problem: Problem, params: Tensor, seeds: Sequence[int] | None = None) -> EnsembleState:
+        """The state before the first step, at ``params [M, P]``; ``seeds`` are those of the members' random numbers."""
+
+    def step(self, problem: Problem, state: EnsembleState) -> EnsembleState:
+        """Moves every member on."""
+
+
+@runtime_checkable
+class Itinerary(Protocol):
+    """A stage that consists of several legs, such as a curriculum."""
+
+    @property
+    def legs(self) -> Sequence[Leg]:
+        """What the loop does one after the other."""
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One stretch of training: everybody has ended it before anybody begins the next.
+
+    A plain leg trains every member on its own problem. A leg with a ``coefficient`` is a rung on the way up to the
+    members' own coefficients: it is trained at that one, by the members that want to go higher, on points of its own.
+    Members with one seed are one and the same network up to the coefficient at which they part, so one of them trains
+    for all.
+
+    Attributes:
+        stage: the optimiser.
+        coefficient: where the leg is trained; None for the members' own.
+        draw: which draw of residual points a rung is trained on.
+    """
+
+    stage: Stage
+    coefficient: float | None = None
+    draw: int = 0
+
+    def view(self, problem: Problem) -> Problem:
+        """The problem as the leg sees it."""
+        if self.coefficient is None:
+            return problem
+        here = torch.full_like(problem.coefficients, self.coefficient)
+        return problem.at(here).redrawn((problem.data_seed, self.draw))
+
+    def groups(self, coefficients: Sequence[float], seeds: Sequence[int]) -> list[list[int]]:
+        """The members that take part, those together that share one lane."""
+        if self.coefficient is None:
+            return [[m] for m in range(len(coefficients))]
+        groups: dict[int, list[int]] = {}
+        for m, (target, seed) in enumerate(zip(coefficients, seeds, strict=True)):
+            if target > self.coefficient + 1e-6 * max(1.0, self.coefficient):  # float32 holds no 0.1
+                groups.setdefault(int(seed), []).append(m)
+        return list(groups.values())
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A training recipe: stages in sequence, each starting from where the one before ended.
+
+    Attributes:
+        stages: optimisers with their budgets, or itineraries.
+    """
+
+    stages: tuple[Stage | Itinerary, ...]
+
+    def __post_init__(self) -> None:
+        """Checks that there is something to do.
+
+        Raises:
+            UserError: if there is no stage, or nothing after the last rung of a curriculum.
+        """
+        if not self.stages:
+            raise UserError("a strategy needs at least one stage, such as Strategy((LBFGS(),))")
+        if isinstance(self.stages[-1], Itinerary):
+            raise UserError(
+                f"{type(self.stages[-1]).__name__} ends below the members' own coefficients; let a stage follow that trains "
+                "at those, such as LBFGS()"
+            )
+
+    @cached_property
+    def legs(self) -> tuple[Leg, ...]:
+        """What the loop does one after the other."""
+        legs: list[Leg] = []
+        for stage in self.stages:
+            legs += stage.legs if isinstance(stage, Itinerary) else [Leg(stage)]
+        return tuple(legs)
+
+    def check(self, problem: Problem) -> None:
+        """Refuses a problem to which a stage cannot be applied.
+
+        Raises:
+            UserError: says what would fit.
+        """
+        for stage in self.stages:
+            if hasattr(stage, "check"):
+                stage.check(problem)
+
+    @property
+    def expected_evaluations(self) -> int:
+        """Evaluations one member asks for at most."""
+        return sum(leg.stage.expected_evaluations for leg in self.legs)
