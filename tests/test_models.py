@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sciml_lib.errors import UserError
-from sciml_lib.models import MLP, JetWorkspace, Layout, propagate
+from sciml_lib.models import MLP, JetHessian, JetWorkspace, Layout, propagate
 
 COUNTS = [
     (("x", 4), ("t", 4)),
@@ -70,6 +70,31 @@ def test_workspace_gives_the_same_jets_and_gradients(
         (gradient,) = torch.autograd.grad(expected, p, cotangent)
         torch.testing.assert_close(workspace.forward(params[:m], seed), expected.detach(), rtol=1e-13, atol=1e-13)
         torch.testing.assert_close(workspace.backward(cotangent), gradient, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("counts", COUNTS)
+@pytest.mark.parametrize("hidden", [(6,), (5, 8, 3)])
+def test_hessian_products_are_those_of_differentiating_twice(
+    counts: tuple[tuple[str, int], ...], hidden: tuple[int, ...]
+) -> None:
+    model, params = ensemble(hidden)
+    points = torch.rand(11, 2, dtype=torch.float64, generator=generator(2))
+    layout = Layout(11, counts)
+    seed = layout.seed(points)
+
+    def loss(jet: Tensor) -> Tensor:
+        return (jet.square() * torch.cos(jet.roll(1, dims=1))).mean(dim=1)  # couples neighbours, and is not quadratic
+
+    hessian = JetHessian(model, params, seed, layout, loss)
+    p = params.clone().requires_grad_()
+    expected = loss(propagate(model, p, seed, layout))
+    (gradient,) = torch.autograd.grad(expected.sum(), p, create_graph=True)
+    torch.testing.assert_close(hessian.loss, expected.detach(), rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(hessian.grad, gradient.detach(), rtol=1e-12, atol=1e-12)
+    for i in range(2):
+        v = torch.randn(params.shape, dtype=torch.float64, generator=generator(i))
+        (hv,) = torch.autograd.grad(gradient, p, v, retain_graph=True)
+        torch.testing.assert_close(hessian.product(v), hv, rtol=1e-11, atol=1e-11)
 
 
 def test_a_layout_carries_what_the_blocks_ask_for_and_no_more() -> None:

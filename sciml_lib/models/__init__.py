@@ -1,6 +1,7 @@
 """Networks and their ensembles."""
 
+from sciml_lib.models.curvature import JetHessian
 from sciml_lib.models.jets import JetWorkspace, Layout, propagate
 from sciml_lib.models.mlp import MLP
 
-__all__ = ["MLP", "JetWorkspace", "Layout", "propagate"]
+__all__ = ["MLP", "JetHessian", "JetWorkspace", "Layout", "propagate"]

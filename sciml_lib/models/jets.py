@@ -19,7 +19,7 @@ differentiable form goes into fresh memory).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -163,7 +163,7 @@ class JetWorkspace:
     respect to the parameters.
     """
 
-    def __init__(self, model: MLP, layout: Layout, capacity: int, like: Tensor) -> None:
+    def __init__(self, model: MLP, layout: Layout, capacity: int, like: Tensor, *, keep: bool = False) -> None:
         """Allocates the buffers.
 
         Args:
@@ -171,6 +171,7 @@ class JetWorkspace:
             layout: the rows' meaning.
             capacity: members a sweep may hold.
             like: a tensor of the type and on the device of the parameters.
+            keep: whether :meth:`pre_activation` is wanted afterwards even where the reverse sweep needs none.
         """
         self.model, self.layout, self.capacity = model, layout, capacity
         rows, widths = layout.n_rows, model.hidden
@@ -179,7 +180,7 @@ class JetWorkspace:
         self._a = [make(capacity, rows, w) for w in widths]
         self._s = [make(capacity, layout.n_jets, w) for w in widths]
         # Second-order directions need their pre-activations again in the reverse sweep.
-        self._z = [make(capacity, rows - layout.n_points, w) for w in widths] if second else []
+        self._z = [make(capacity, rows - layout.n_points, w) for w in widths] if second or keep else []
         self._g = [make(capacity * rows * max(widths)) for _ in range(2)]
         self._q = make(capacity * max(layout.n_jets, layout.n_points - layout.n_jets) * max(widths))
         # Room for what the reverse sweep of second derivatives needs in between.
@@ -230,11 +231,25 @@ class JetWorkspace:
         out[:, :n].add_(bias[..., 0])
         return out
 
-    def backward(self, cotangent: Tensor) -> Tensor:
+    def outputs(self, i: int) -> Tensor:
+        """The jet that hidden layer ``i`` gave in the last :meth:`forward`, ``[m, n_rows, W]``; -1 is what went in."""
+        return self._a[i][: len(self._seed)] if i >= 0 else self._seed
+
+    def slopes(self, i: int) -> Tensor:
+        """The derivative 1 - a^2 of hidden layer ``i`` at the points that carry derivatives, ``[m, n_jets, W]``."""
+        return self._s[i][: len(self._seed)]
+
+    def pre_activation(self, i: int, name: str) -> Tensor:
+        """A derivative of hidden layer ``i``'s pre-activation, ``[m, count, W]``."""
+        return self._z[i][: len(self._seed), self._below(self.layout.rows(name))]
+
+    def backward(self, cotangent: Tensor, visit: Callable[[int, Tensor], None] | None = None) -> Tensor:
         """Pulls derivatives with respect to the jet back to the parameters of the last :meth:`forward`.
 
         Args:
             cotangent: ``[m, n_rows]``, d(scalar of member m)/d(stacked jet).
+            visit: called twice with each hidden layer's number and a buffer ``[m, n_rows, W]``, from the last layer to
+                the first: with the cotangent of its output jet, and then of its pre-activation jet.
 
         Returns:
             Gradient ``[m, P]``.
@@ -249,7 +264,11 @@ class JetWorkspace:
         g = self._grad_buffer(0, m, self.model.hidden[-1])
         torch.mul(g_out, weight, out=g)
         for i in reversed(range(len(hidden))):
+            if visit is not None:
+                visit(i, g)
             self._layer_backward(i, g)
+            if visit is not None:
+                visit(i, g)
             below = self._a[i - 1][:m] if i else self._seed
             into[i][0].copy_(torch.bmm(g.transpose(1, 2), below))
             into[i][1].copy_(g[:, :n].sum(dim=1, keepdim=True))

@@ -87,9 +87,9 @@ class NNCG:
         return self.steps * (self.cg_iterations + 3) + self.rank * -(-self.steps // self.refresh)
 
     def bytes_per_member(self, problem: Any) -> int:
-        """Memory of one member: the sketch while it is made (float64) and the graph of the Hessian products."""
+        """Memory of one member: the sketch while it is made (float64) and what the Hessian products keep."""
         own = problem.n_params * (self.rank + 10) * problem.dtype.itemsize
-        return own + 4 * 8 * problem.n_params * self.rank + problem.graph_bytes_per_member
+        return own + 4 * 8 * problem.n_params * self.rank + problem.curvature_bytes_per_member
 
     def check(self, problem: Any) -> None:
         """Refuses a sketch larger than the Hessian.

@@ -73,7 +73,7 @@ class Problem(CurvedObjective, Protocol):
         """Memory of one member in an evaluation."""
 
     @property
-    def graph_bytes_per_member(self) -> int:
+    def curvature_bytes_per_member(self) -> int:
         """Memory of one member in what :meth:`linearised` returns."""
 
     def at(self, coefficients: Tensor) -> Problem:

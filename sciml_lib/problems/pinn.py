@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sciml_lib.errors import UserError, unknown
-from sciml_lib.models import MLP, JetWorkspace, Layout, propagate
+from sciml_lib.models import MLP, JetHessian, JetWorkspace, Layout, propagate
 from sciml_lib.systems import System
 
 # Buffers of one sweep that still stay near the processor; larger groups of members were slower on two CPU cores
@@ -219,7 +219,7 @@ class PINN:
         depends on who else is in the group.
         """
         losses, grads = [], []
-        for rows in self._groups(len(params)):
+        for rows in _groups(len(params), self.group_size):
             one, p = self._take(rows), params[rows]
             workspace = self._workspace(min(self.group_size, len(params)))
             jet = workspace.forward(p, one._seed).requires_grad_()
@@ -237,7 +237,7 @@ class PINN:
     def value(self, params: Tensor) -> Tensor:
         """Loss ``[M]`` alone, for line searches that need no gradient."""
         losses = []
-        for rows in self._groups(len(params)):
+        for rows in _groups(len(params), self.group_size):
             one = self._take(rows)
             jet = self._workspace(min(self.group_size, len(params))).forward(params[rows], one._seed)
             losses.append(one._with_decay(one._total(one._residuals(jet)), params[rows]))
@@ -251,23 +251,28 @@ class PINN:
 
         Returns:
             Loss ``[M]``, gradient ``[M, P]``, and a function from ``v [M, P]`` to the exact products ``H v``,
-            ``[M, P]``. The function holds the graph of one differentiation: it is meant for many products, and then to
-            be dropped.
+            ``[M, P]``. The function holds much memory (:attr:`curvature_bytes_per_member`): it is meant for many
+            products, and then to be dropped.
         """
-        graphs, losses = [], []
-        for rows in self._groups(len(params)):
-            with torch.enable_grad():
-                p = params[rows].detach().requires_grad_()
-                loss = self._take(rows).loss(p)
-                (grad,) = torch.autograd.grad(loss.sum(), p, create_graph=True)
-            graphs.append((rows, p, grad))
-            losses.append(loss.detach())
+        parts: list[tuple[slice, JetHessian, Tensor | None]] = []
+        losses, grads = [], []
+        size = self._group_for(self.curvature_bytes_per_member)
+        for rows in _groups(len(params), size):
+            one, p = self._take(rows), params[rows].detach()
+            hessian = JetHessian(self.model, p, one._seed, self.layout, lambda jet, one=one: one._total(one._residuals(jet)))
+            decay = None if one.augmentation is None else one.augmentation.decay[:, None]
+            losses.append(one._with_decay(hessian.loss, p))
+            grads.append(hessian.grad if decay is None else hessian.grad.addcmul(p, decay, value=2.0))
+            parts.append((rows, hessian, decay))
 
         def product(v: Tensor) -> Tensor:
-            parts = [torch.autograd.grad(grad, p, v[rows], retain_graph=True)[0] for rows, p, grad in graphs]
-            return torch.cat(parts)
+            products = []
+            for rows, hessian, decay in parts:
+                hv = hessian.product(v[rows])
+                products.append(hv if decay is None else hv.addcmul_(v[rows], decay, value=2.0))
+            return torch.cat(products)
 
-        return torch.cat(losses), torch.cat([grad.detach() for _, _, grad in graphs]), product
+        return torch.cat(losses), torch.cat(grads), product
 
     @torch.no_grad()
     def test_error(self, params: Tensor) -> Tensor:
@@ -283,8 +288,7 @@ class PINN:
     @property
     def group_size(self) -> int:
         """How many members are evaluated at a time."""
-        budget = GPU_WORKSPACE_BYTES if self.device.type == "cuda" else CPU_WORKSPACE_BYTES
-        return max(1, budget // self.workspace_bytes_per_member)
+        return self._group_for(self.workspace_bytes_per_member)
 
     @property
     def workspace_bytes_per_member(self) -> int:
@@ -292,9 +296,9 @@ class PINN:
         return JetWorkspace.bytes_per_member(self.model, self.layout, self.dtype.itemsize)
 
     @property
-    def graph_bytes_per_member(self) -> int:
-        """Memory of one member in what :meth:`linearised` returns, measured at about six times the buffers."""
-        return 6 * self.workspace_bytes_per_member
+    def curvature_bytes_per_member(self) -> int:
+        """Memory of one member in what :meth:`linearised` returns."""
+        return JetHessian.bytes_per_member(self.model, self.layout, self.dtype.itemsize)
 
     @property
     def coefficient_name(self) -> str:
@@ -330,9 +334,9 @@ class PINN:
             other.augmentation = self.augmentation.take(index)
         return other
 
-    def _groups(self, m: int) -> list[slice]:
-        size = self.group_size
-        return [slice(start, min(start + size, m)) for start in range(0, m, size)]
+    def _group_for(self, bytes_per_member: int) -> int:
+        budget = GPU_WORKSPACE_BYTES if self.device.type == "cuda" else CPU_WORKSPACE_BYTES
+        return max(1, budget // bytes_per_member)
 
     def _workspace(self, capacity: int) -> JetWorkspace:
         if not self._workspaces or next(iter(self._workspaces)) < capacity:
@@ -362,3 +366,8 @@ class PINN:
         if self.augmentation is not None:
             return self.augmentation.total(residuals)
         return torch.stack([r.square().mean(dim=1) for r in residuals.values()]).sum(dim=0)
+
+
+def _groups(m: int, size: int) -> list[slice]:
+    """Slices of at most ``size`` that cover ``m`` members."""
+    return [slice(start, min(start + size, m)) for start in range(0, m, size)]

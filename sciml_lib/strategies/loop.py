@@ -254,15 +254,15 @@ def _next_leg(
 def _report(ensemble: _Ensemble, problem: Problem, members: list[int], on_result: Callable[[int, MemberResult], None]) -> None:
     for member in members:
         one, params = problem.select([member]), ensemble.params[[member]]
-        blocks = {name: value.item() for name, value in one.block_losses(params).items()}
+        blocks = one.block_losses(params)
         ensemble.finished += 1
         on_result(
             member,
             MemberResult(
                 params=params[0].cpu().clone(),
                 status=Status(int(ensemble.status[member])).label,
-                train_loss=one.loss(params).item(),
-                block_losses=blocks,
+                train_loss=torch.stack(list(blocks.values())).sum(dim=0).item(),
+                block_losses={name: value.item() for name, value in blocks.items()},
                 test_error=one.test_error(params).item(),
                 iterations=int(ensemble.iterations[member]),
                 evaluations=int(ensemble.evaluations[member]),
