@@ -1,13 +1,8 @@
-"""What a chapter says about its maps, in sentences whose every number and comparison comes from the runs.
-
-Each function takes panels and returns Markdown. A sentence that the data do not support is not printed, or printed the
-other way round; the same functions speak about three seeds on a laptop and five on a GPU.
-"""
+"""What the chapters on the first map say: the convection equation, its warm-up, and the recipe to the letter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -15,38 +10,14 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from sciml_lib import figures, prose
-from sciml_lib.models import MLP
-from sciml_lib.optim import Adam, Status
+from sciml_lib.narrative.common import stored_cells, stored_runs
 from sciml_lib.panels import Panel, distance, mixed, onset, solved
-from sciml_lib.prose import counted, listed, number, percent, table
+from sciml_lib.prose import capitalised, counted, is_are, listed, none_or, number, percent, table
 from sciml_lib.regimes import Difference, Regime, shares
 from sciml_lib.regimes.published import interval
 
 MANY_POINTS = 1000
 """From this N_f on the paper speaks of abundant data, and of the speed alone as the limit."""
-
-say = prose.say
-
-
-def source(panels: Panel | Iterable[Panel], figure: Figure) -> Any:
-    """Returns the small print below a figure: the provenance of each panel and the digest of what is drawn."""
-    lines = [figures.provenance.line(panel.runs.attrs) for panel in _many(panels)]
-    return prose.small_print([*lines, f"figure digest {figures.digest(figure)}"])
-
-
-def recipe(panel: Panel) -> str:
-    """Says how each network of a panel was trained, and whose word is followed."""
-    plan, sizes = panel.plan, panel.runs.sizes
-    hidden = plan.sweep.hidden
-    stages = listed((_stage(stage) for stage in plan.strategy.stages), last="and then")
-    return (
-        f"What is read here: {counted(len(_frame(panel)), 'run')}, from {counted(sizes['coefficient'], 'speed')}, "
-        f"{counted(sizes['n_data'], 'amount')} of data and {counted(sizes['seed'], 'seed')}. Each network has "
-        f"{_words(len(hidden))} hidden layers of {hidden[0]} tanh units ({MLP(hidden=hidden).n_params:,} parameters in single "
-        f"precision) and was trained by {stages}. All runs share one draw of collocation points, a smaller set being part of "
-        f"every larger one.\n\n*Profile {plan.profile}:* {plan.sweep.profiles[plan.profile].why} "
-        f"*Whose word is followed:* {plan.sweep.reading}"
-    )
 
 
 def overview(panel: Panel) -> str:
@@ -58,7 +29,9 @@ def overview(panel: Panel) -> str:
     parts = [f"{percent(share[r])} are {r.title} ({r.numeral})" for r in (Regime.I, Regime.II, Regime.III)]
     text = f"Of the {counted(computed, 'cell')} computed, {listed(parts)}. "
     if computed < labels.size:
-        text += f"{_sentence(counted(labels.size - computed, 'cell'))} of the grid {_is(labels.size - computed)} not stored. "
+        text += (
+            f"{capitalised(counted(labels.size - computed, 'cell'))} of the grid {is_are(labels.size - computed)} not stored. "
+        )
     text += (
         f"The thresholds are {number(panel.thresholds.train)} for the training loss and "
         f"{number(panel.thresholds.test)} for the test error ({panel.thresholds.origin})."
@@ -158,7 +131,7 @@ def _unseen(panel: Panel) -> str:
     if not unseen:
         return ""
     return (
-        f"All this says little of Regime II: of the {counted(n, 'published cell')} that {_is(n)} in it, {unseen} lie where "
+        f"All this says little of Regime II: of the {counted(n, 'published cell')} that {is_are(n)} in it, {unseen} lie where "
         "nothing of ours is stored."
     )
 
@@ -168,14 +141,14 @@ def repeats(panel: Panel, again: Panel) -> str:
     if panel.plan.hash != again.plan.hash:
         return ""
     keys = ["coefficient", "n_data", "seed"]
-    pairs = _frame(panel).merge(_frame(again), on=keys, suffixes=("", "_again"))
+    pairs = stored_runs(panel).merge(stored_runs(again), on=keys, suffixes=("", "_again"))
     pairs = pairs[np.isfinite(pairs["test_error"]) & np.isfinite(pairs["test_error_again"])]
     if pairs.empty:
         return ""
     ratio = np.exp(np.abs(np.log(pairs["test_error"] / pairs["test_error_again"])))
     n, changed, doubled = len(pairs), int((pairs["solved"] != pairs["solved_again"]).sum()), int((ratio > 2).sum())
     return (
-        f"**The same run twice.** {n} of these runs {_is(n)} in the map as well: the same recipe, points and seed, trained "
+        f"**The same run twice.** {n} of these runs {is_are(n)} in the map as well: the same recipe, points and seed, trained "
         "once more beside other members of an ensemble. In exact arithmetic nothing would "
         "differ; in single precision the last digit of a sum depends on the company, and thousands of iterations amplify "
         f"it. The test errors of the two runs differ by more than a factor of two in {doubled} of {n}, and in {changed} one "
@@ -189,7 +162,7 @@ def _relabelled(panel: Panel, again: Panel) -> str:
     """Names the cells to which a second training, with its own number of seeds, gives another regime."""
     theirs = panel.published_labels["label"]
     moved = []
-    for n_data, coefficient in sorted(_cells(panel) & _cells(again)):
+    for n_data, coefficient in sorted(stored_cells(panel) & stored_cells(again)):
         cell = {"coefficient": coefficient, "n_data": n_data}
         ours, other = (Regime(int(labels.sel(cell))) for labels in (panel.labels, again.labels))
         if ours != other:
@@ -229,7 +202,7 @@ def warmup_figure(study: Mapping[int, Panel], title: str) -> Figure:
     """Draws the single runs of the study over the length of the warm-up."""
     first = next(iter(study.values()))
     return figures.seed_strip(
-        pd.concat([_frame(panel).assign(warmup=steps) for steps, panel in study.items()], ignore_index=True),
+        pd.concat([stored_runs(panel).assign(warmup=steps) for steps, panel in study.items()], ignore_index=True),
         x="warmup",
         value="test_error",
         x_label="steps of Adam before L-BFGS",
@@ -244,7 +217,7 @@ def warmup_figure(study: Mapping[int, Panel], title: str) -> Figure:
 def warmup_words(study: Mapping[int, Panel]) -> str:
     """Says which length of the warm-up comes nearest to the published values, and tabulates the cells."""
     published = next(iter(study.values())).published
-    cells = sorted(set.intersection(*(_cells(panel) for panel in study.values())))
+    cells = sorted(set.intersection(*(stored_cells(panel) for panel in study.values())))
     if not cells:
         return "No cell of this study is stored for every length yet."
     rows, away = [], {steps: [] for steps in study}
@@ -274,7 +247,7 @@ def warmup_words(study: Mapping[int, Panel]) -> str:
     if 0 in factor and 0 not in (best, worst):
         text += f"Without a warm-up the factor is {factor[0]:.1f}. "
     if factor[second] / factor[best] < 1.25:
-        text += f"{_sentence(_run(second))}, with a factor of {factor[second]:.1f}, is too near to be ruled out. "
+        text += f"{capitalised(_run(second))}, with a factor of {factor[second]:.1f}, is too near to be ruled out. "
     return text
 
 
@@ -294,9 +267,10 @@ def literal_words(literal: Panel, panel: Panel) -> str:
         return text + "\n\nIn no cell that both maps have is the literal training in Regime II."
     text += (
         f"\n\n**What this says about difficulty.** With the printed settings {counted(total, 'cell')} of those that both maps "
-        f"have {_is(total)} in Regime II, and would be called hard to optimise. With the warm-up and the longer budget, "
-        f"{_none(trained)} of them {_is(trained)} well trained, {_none(wrong)} {'trains' if wrong == 1 else 'train'} but "
-        f"{'learns' if wrong == 1 else 'learn'} a wrong solution, and {_none(still)} {'stays' if still == 1 else 'stay'} "
+        f"have {is_are(total)} in Regime II, and would be called hard to optimise. With the warm-up and the longer budget, "
+        f"{none_or(trained)} of them {is_are(trained)} well trained, {none_or(wrong)} {'trains' if wrong == 1 else 'train'} "
+        f"but "
+        f"{'learns' if wrong == 1 else 'learn'} a wrong solution, and {none_or(still)} {'stays' if still == 1 else 'stay'} "
         "in Regime II. "
     )
     if still == total:
@@ -309,84 +283,8 @@ def literal_words(literal: Panel, panel: Panel) -> str:
     )
 
 
-def endings(panels: Mapping[str, Panel]) -> str:
-    """Tabulates the statuses that ended the runs of each panel."""
-    counts = {name: _frame(panel)["status"].value_counts() for name, panel in panels.items()}
-    met = [status for status in Status if any(status.label in found for found in counts.values())]
-    rows = [
-        [_sentence(status.sentence), *(_of(found.get(status.label, 0), found.sum()) for found in counts.values())]
-        for status in met
-    ]
-    return table(["why a run stopped", *counts], rows)
-
-
-def commands(chapter: str, panels: Iterable[Panel]) -> str:
-    """Lists the commands that repeat a chapter and its runs, with the measured time of each."""
-    panels = list(panels)
-    profile = panels[0].runs.attrs["profile"]
-    seconds = [float(panel.runs["seconds"].sum()) for panel in panels]
-    rows = [
-        [
-            f"`python -m sciml_lib run {panel.sweep} --profile {profile}`",
-            f"{len(_frame(panel)):,}",
-            prose.duration(time),
-            panel.runs.attrs["device"],
-        ]
-        for panel, time in zip(panels, seconds, strict=True)
-    ]
-    again = [f"python -m sciml_lib chapter {chapter} -p profile {name} -o {name}.ipynb" for name in {profile: 0, "smoke": 0}]
-    return (
-        "```bash\n" + "\n".join(again) + "\n```\n\n"
-        f"While the runs are stored the first takes well under a minute. Training them took {prose.duration(sum(seconds))}:\n\n"
-        + table(["command", "runs", "time", "device"], rows)
-    )
-
-
-def _many(panels: Panel | Iterable[Panel]) -> list[Panel]:
-    return [panels] if isinstance(panels, Panel) else list(panels)
-
-
-def _is(n: int) -> str:
-    return "is" if n == 1 else "are"
-
-
-def _none(n: int) -> str:
-    return "none" if n == 0 else str(n)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _words(n: int) -> str:
-    return {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}.get(n, str(n))
-
-
-def _of(part: int, whole: int) -> str:
-    return f"{int(part):,} ({percent(part / whole)})" if whole else "none"
-
-
 def _run(steps: int) -> str:
     return "training without a warm-up" if steps == 0 else f"a warm-up of {steps:,} steps"
-
-
-def _stage(stage: Any) -> str:
-    if isinstance(stage, Adam):
-        return f"{stage.steps:,} steps of Adam (learning rate {stage.learning_rate:g})"
-    return (
-        f"up to {stage.max_iterations:,} iterations of L-BFGS (history {stage.history}, strong Wolfe line search, "
-        f"tolerances {number(stage.tolerance_grad, 1)} and {number(stage.tolerance_change, 1)})"
-    )
-
-
-def _frame(panel: Panel) -> pd.DataFrame:
-    """One row a stored run: coefficient, n_data, seed, test_error, status, and whether it is well trained by itself."""
-    frame = panel.runs[["test_error", "status"]].assign(solved=solved(panel)).to_dataframe().reset_index()
-    return frame[frame["test_error"].notnull() | (frame["status"] == Status.DIVERGED.label)]
-
-
-def _cells(panel: Panel) -> set[tuple[float, float]]:
-    return {(float(n), float(c)) for n, c in _frame(panel)[["n_data", "coefficient"]].itertuples(index=False)}
 
 
 def _chance(panel: Panel, d: Difference) -> float:

@@ -1,0 +1,118 @@
+"""What every chapter says in the same way: where its runs come from, how they were trained, how they ended, what to type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from sciml_lib import figures, prose
+from sciml_lib.models import MLP
+from sciml_lib.optim import NNCG, Adam, Status
+from sciml_lib.panels import Panel, solved
+from sciml_lib.prose import capitalised, counted, in_words, listed, number, part_of, table
+from sciml_lib.strategies import AugmentedLagrangian, Curriculum, RoPINN
+from sciml_lib.strategies.alm import CONDITIONS
+
+
+def source(panels: Panel | Iterable[Panel], figure: Figure) -> Any:
+    """Returns the small print below a figure: the provenance of each panel and the digest of what is drawn."""
+    lines = [figures.provenance.line(panel.runs.attrs) for panel in many(panels)]
+    return prose.small_print([*lines, f"figure digest {figures.digest(figure)}"])
+
+
+def recipe(panel: Panel) -> str:
+    """Says how each network of a panel was trained, and whose word is followed."""
+    plan, sizes = panel.plan, panel.runs.sizes
+    hidden = plan.sweep.hidden
+    stages = listed((stage_words(stage) for stage in plan.strategy.stages), last="and then")
+    return (
+        f"What is read here: {counted(len(stored_runs(panel)), 'run')}, from {counted(sizes['coefficient'], 'speed')}, "
+        f"{counted(sizes['n_data'], 'amount')} of data and {counted(sizes['seed'], 'seed')}. Each network has "
+        f"{in_words(len(hidden))} hidden layers of {hidden[0]} tanh units ({MLP(hidden=hidden).n_params:,} parameters in "
+        f"single precision) and was trained by {stages}. All runs share one draw of collocation points, a smaller set being "
+        f"part of every larger one.\n\n*Profile {plan.profile}:* {plan.sweep.profiles[plan.profile].why} "
+        f"*Whose word is followed:* {plan.sweep.reading}"
+    )
+
+
+def endings(panels: Mapping[str, Panel]) -> str:
+    """Tabulates the statuses that ended the runs of each panel."""
+    counts = {name: stored_runs(panel)["status"].value_counts() for name, panel in panels.items()}
+    met = [status for status in Status if any(status.label in found for found in counts.values())]
+    rows = [
+        [capitalised(status.sentence), *(part_of(found.get(status.label, 0), found.sum()) for found in counts.values())]
+        for status in met
+    ]
+    return table(["why a run stopped", *counts], rows)
+
+
+def commands(chapter: str, panels: Iterable[Panel]) -> str:
+    """Lists the commands that repeat a chapter and its runs, with the measured time of each."""
+    panels = list(panels)
+    profile = panels[0].runs.attrs["profile"]
+    seconds = [float(panel.runs["seconds"].sum()) for panel in panels]
+    rows = [
+        [
+            f"`python -m sciml_lib run {panel.sweep} --profile {profile}`",
+            f"{len(stored_runs(panel)):,}",
+            prose.duration(time),
+            panel.runs.attrs["device"],
+        ]
+        for panel, time in zip(panels, seconds, strict=True)
+    ]
+    again = [f"python -m sciml_lib chapter {chapter} -p profile {name} -o {name}.ipynb" for name in {profile: 0, "smoke": 0}]
+    return (
+        "```bash\n" + "\n".join(again) + "\n```\n\n"
+        f"While the runs are stored the first takes well under a minute. Training them took {prose.duration(sum(seconds))}:\n\n"
+        + table(["command", "runs", "time", "device"], rows)
+    )
+
+
+def many(panels: Panel | Iterable[Panel]) -> list[Panel]:
+    """Returns panels as a list, one panel as a list of one."""
+    return [panels] if isinstance(panels, Panel) else list(panels)
+
+
+def stage_words(stage: Any) -> str:
+    """Returns what a stage of a strategy does, with its numbers, as part of a sentence."""
+    if isinstance(stage, Adam):
+        return f"{stage.steps:,} steps of Adam (learning rate {stage.learning_rate:g})"
+    if isinstance(stage, AugmentedLagrangian):
+        blocks = "boundary and initial terms" if stage.constrained == (CONDITIONS,) else listed(stage.constrained)
+        return (
+            f"{counted(stage.outer, 'call')} of up to {stage.inner.max_iterations:,} iterations of L-BFGS on an augmented "
+            f"Lagrangian (constraints: {blocks}; penalty from {stage.penalty:g}, times {stage.growth:g} a call)"
+        )
+    if isinstance(stage, RoPINN):
+        return (
+            f"{stage.calls:,} calls of {counted(stage.solver.max_iterations, 'iteration')} of L-BFGS on points that wander in "
+            f"a region of {stage.initial_region:g} to {stage.max_region:g} (calibrated on the last {stage.window} calls)"
+        )
+    if isinstance(stage, Curriculum):
+        return (
+            f"a curriculum of {stage.rungs} rungs, {stage.step:g} apart, each of up to {stage.solver.max_iterations:,} "
+            "iterations of L-BFGS on points of its own"
+        )
+    if isinstance(stage, NNCG):
+        return (
+            f"{stage.steps:,} Newton steps (sketch of rank {stage.rank} renewed every {stage.refresh} steps, damping "
+            f"{stage.damping:g}, at most {stage.cg_iterations:,} iterations of conjugate gradients)"
+        )
+    return (
+        f"up to {stage.max_iterations:,} iterations of L-BFGS (history {stage.history}, strong Wolfe line search, "
+        f"tolerances {number(stage.tolerance_grad, 1)} and {number(stage.tolerance_change, 1)})"
+    )
+
+
+def stored_runs(panel: Panel) -> pd.DataFrame:
+    """One row a stored run: coefficient, n_data, seed, test_error, status, and whether it is well trained by itself."""
+    found = panel.runs[["test_error", "status"]].assign(solved=solved(panel)).to_dataframe().reset_index()
+    return found[found["test_error"].notnull() | (found["status"] == Status.DIVERGED.label)]
+
+
+def stored_cells(panel: Panel) -> set[tuple[float, float]]:
+    """The (n_data, coefficient) of which at least one run is stored."""
+    return {(float(n), float(c)) for n, c in stored_runs(panel)[["n_data", "coefficient"]].itertuples(index=False)}
