@@ -57,6 +57,31 @@ def listed(items: Iterable[Any], last: str = "and") -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else "none"
 
 
+def is_are(n: int) -> str:
+    """Returns the verb that goes with a number of things."""
+    return "is" if n == 1 else "are"
+
+
+def none_or(n: int) -> str:
+    """Returns a number as a word where it is zero."""
+    return "none" if n == 0 else str(n)
+
+
+def capitalised(text: str) -> str:
+    """Returns text with its first letter large and the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def in_words(n: int) -> str:
+    """Returns a small number as a word, a larger one in digits."""
+    return {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}.get(n, str(n))
+
+
+def part_of(part: int, whole: int) -> str:
+    """Returns ``12 (24 %)``."""
+    return f"{int(part):,} ({percent(part / whole)})" if whole else "none"
+
+
 def strength(kappa: float) -> str:
     """Returns the usual word for a value of Cohen's kappa (Landis and Koch, 1977)."""
     if math.isnan(kappa):

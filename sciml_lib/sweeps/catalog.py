@@ -269,7 +269,7 @@ def strategies_of(name: str, system: str) -> tuple[Strategy, Strategy, Strategy]
     if name == "nncg":
         return (
             Strategy((*NNCG_BASE, TABLE_2_NNCG)),
-            Strategy((*NNCG_BASE, replace(TABLE_2_NNCG, steps=100, refresh=25, cg_iterations=30))),
+            Strategy((*NNCG_BASE, replace(TABLE_2_NNCG, steps=150, refresh=50, cg_iterations=30))),
             Strategy((TINY_WARM, TINY_LBFGS, replace(TABLE_2_NNCG, steps=3, rank=5, cg_iterations=3))),
         )
     if name == "nncg-base":
@@ -323,8 +323,8 @@ LAPTOP_CUTS = {
     "alm-pde": "one seed, 2,000 iterations before the constraint and 80 in each of the 50 calls",
     "ropinn": "two seeds and 150 of the 1,000 calls",
     "ropinn-grid": "two seeds and 150 of the 1,000 calls",
-    "nncg": "one seed, 100 Newton steps of at most 30 conjugate-gradient iterations each, and a refresh every 25",
-    "nncg-base": "one seed",
+    "nncg": "two seeds, 150 Newton steps of at most 30 conjugate-gradient iterations each, and a refresh every 50",
+    "nncg-base": "two seeds",
     "cl": "two seeds, 100 iterations on each of the 140 rungs",
 }
 
@@ -333,7 +333,7 @@ def panel_of(system: str, name: str, *, pairs: tuple[tuple[float, int], ...] | N
     """One panel, or a variant of it on some of its cells."""
     axes = AXES[system]
     full, laptop, smoke = strategies_of(name, system)
-    n_seeds = 1 if name.split("-")[0] in ("alm", "nncg") else 2
+    n_seeds = 1 if name.split("-")[0] == "alm" else 2
     grid = {"coefficients": axes.coefficients, "n_data": axes.n_data} if pairs is None else {"pairs": pairs}
     parts = {
         "smoke": {"coefficients": axes.smoke_coefficients, "n_data": axes.smoke_n_data},
