@@ -18,7 +18,9 @@ from sciml_lib import figures, regimes, systems
 from sciml_lib.errors import UserError
 from sciml_lib.figures.regime_map import numeral_places
 from sciml_lib.models import MLP
+from sciml_lib.problems import PINN
 from sciml_lib.regimes import Agreement, Bootstrap, Boundary, Regime, Thresholds
+from sciml_lib.regimes.bootstrap import crossings as row_crossings
 from sciml_lib.sweeps import catalog, store
 from sciml_lib.sweeps.spec import Cell, Plan
 
@@ -137,6 +139,47 @@ class Panel:
         """Our labels against the published ones."""
         theirs = self.published_labels
         return regimes.agreement(self.labels, theirs["label"], theirs["legible"], theirs["uncertain"])
+
+    def cut_to(self, other: Panel) -> Panel:
+        """The part of this panel on the coefficients and amounts of data that another has too."""
+        common = {axis: np.intersect1d(self.runs[axis], other.runs[axis]) for axis in ("coefficient", "n_data")}
+        return Panel(self.runs.sel(common), self.folder)
+
+    @cached_property
+    def crossings(self) -> xr.Dataset:
+        """Where each row first rises above its thresholds, as coefficients; see :class:`sciml_lib.regimes.Bootstrap`.
+
+        Variables ``crossing``, ``lower`` and ``upper`` (NaN with one seed) over ``boundary`` and ``n_data``.
+        """
+        coefficients = self.runs["coefficient"].values
+        if self.band is not None:
+            rows = self.band.rows
+        else:
+            positions = row_crossings(self.train.values[None], self.test.values[None], self.thresholds)
+            found = np.stack([position[0] for position in positions])
+            names = ("boundary", "n_data")
+            unknown = np.full_like(found, np.nan)
+            rows = xr.Dataset(
+                {"crossing": (names, found), "lower": (names, unknown), "upper": (names, unknown)},
+                coords={"boundary": ["train", "test"], "n_data": self.runs["n_data"].values},
+            )
+        return rows.map(lambda index: index.copy(data=regimes.to_coefficient(index.values, coefficients)))
+
+    def held_out_error(self) -> xr.DataArray:
+        """Test error of the stored networks on the common test grid, whatever grid they were trained and tested on.
+
+        Returns:
+            ``[coefficient, n_data, seed]``; NaN where no parameters are stored.
+        """
+        sweep = self.plan.sweep
+        errors = xr.full_like(self._seeded("test_error"), np.nan)
+        for place in np.ndindex(errors.shape):
+            cell = Cell(*(errors[axis].values[i].item() for axis, i in zip(errors.dims, place, strict=True)))
+            params = self.parameters(cell)
+            if params is not None:
+                problem = PINN(systems.get(sweep.system), MLP(hidden=sweep.hidden), [cell.coefficient], cell.n_data)
+                errors[place] = problem.test_error(params[None]).item()
+        return errors
 
     def on_the_cells_of(self, other: Panel) -> Agreement:
         """Our labels against the published ones, over the cells that another panel of ours has too."""

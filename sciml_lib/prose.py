@@ -92,9 +92,9 @@ def strength(kappa: float) -> str:
     return "almost perfect"
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Returns a Markdown table; the first column is aligned left, the others right."""
-    lines = [header, [":---", *["---:"] * (len(header) - 1)], *rows]
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, of_text: bool = False) -> str:
+    """Returns a Markdown table; the first column is aligned left, the others right, or left as well if it is of text."""
+    lines = [header, [":---", *[":---" if of_text else "---:"] * (len(header) - 1)], *rows]
     return "\n".join("| " + " | ".join(str(entry) for entry in line) + " |" for line in lines)
 
 

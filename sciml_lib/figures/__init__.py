@@ -5,16 +5,24 @@ A figure shows itself when it is the last value of a notebook cell.
 
 from sciml_lib.figures import provenance, style
 from sciml_lib.figures.boundary_band import boundary_band
+from sciml_lib.figures.boundary_overlay import Border, boundary_overlay
 from sciml_lib.figures.digest import digest, print_digest
+from sciml_lib.figures.improvement_maps import improvement_maps
 from sciml_lib.figures.label_maps import label_maps
+from sciml_lib.figures.map_grid import MapPair, map_grid
 from sciml_lib.figures.regime_map import regime_map, side_by_side
 from sciml_lib.figures.seed_strip import seed_strip
 from sciml_lib.figures.solutions import solutions
 
 __all__ = [
+    "Border",
+    "MapPair",
     "boundary_band",
+    "boundary_overlay",
     "digest",
+    "improvement_maps",
     "label_maps",
+    "map_grid",
     "print_digest",
     "provenance",
     "regime_map",

@@ -60,20 +60,12 @@ def regime_map(
     with style.paper():
         figure = style.new_figure(11.2, 1.65 + 3.85 * max(0.45, min(1.15, train.shape[1] / train.shape[0])))
         panels = figure.subplots(1, 2)
-        _pair(
-            panels,
-            train,
-            test,
-            thresholds,
-            boundaries,
-            [style.colour_range(train), style.colour_range(test)],
-            band,
-        )
+        draw_pair(panels, train, test, thresholds, boundaries, band=band)
         for axes, name in zip(panels, PANEL_TITLES, strict=True):
             style.category_axes(axes, coefficient, n_data, coefficient_label, data_label)
             axes.set_title(name, loc="left")
         figure.suptitle(title)
-        handles = _handles(boundaries)
+        handles = handles_of(boundaries)
         if band is not None:
             handles.append(Patch(facecolor="white", edgecolor="#20242a", linewidth=0.8, label="5-95 % of resampled seeds"))
         if np.isnan(train).any() or np.isnan(test).any():
@@ -137,20 +129,60 @@ def side_by_side(
         n_x, n_y = theirs[0].shape
         figure = style.new_figure(11.2, 1.95 + 8.0 * max(0.45, min(1.1, n_y / n_x)))
         grid = figure.subplots(2, 2)
-        _pair(grid[0], *ours, thresholds, moved, ranges)
-        _pair(grid[1], *theirs, thresholds, published_boundaries, ranges)
+        draw_pair(grid[0], *ours, thresholds, moved, ranges=ranges)
+        draw_pair(grid[1], *theirs, thresholds, published_boundaries, ranges=ranges)
         for row, origin in zip(grid, ("ours", "published"), strict=True):
             for axes, name in zip(row, PANEL_TITLES, strict=True):
                 style.category_axes(axes, published["coefficient"], published["n_data"], coefficient_label, data_label)
                 axes.set_title(f"{name}, {origin}", loc="left")
         figure.suptitle(title)
-        handles = _handles([*moved, *published_boundaries])
+        handles = handles_of([*moved, *published_boundaries])
         if any(np.isnan(values).any() for values in ours):
             handles.append(style.missing_handle("not computed (ours)"))
         if any(np.isnan(values).any() for values in theirs):
             handles.append(style.missing_handle("under a line of the figure (published)"))
         figure.legend(handles=handles, loc="outside lower center", ncols=5, columnspacing=1.6, handlelength=2.6)
     return figure
+
+
+def draw_pair(
+    panels: Sequence[Axes],
+    train: NDArray,
+    test: NDArray,
+    thresholds: Thresholds,
+    boundaries: Sequence[Boundary],
+    *,
+    ranges: Sequence[tuple[float, float]] | None = None,
+    band: Bootstrap | None = None,
+    small: bool = False,
+) -> None:
+    """Draws the map of the training loss and that of the test error, each with its own colour bar.
+
+    Args:
+        panels: two axes, for the training loss and the test error.
+        train: seed mean of the training loss, ``[n_coefficient, n_data]``.
+        test: seed mean of the test error, same shape.
+        thresholds: for the numerals and the marks on the colour bars.
+        boundaries: curves that lie over both maps.
+        ranges: ends of the two colour scales; by default from the values (Eq. 22).
+        band: resampled boundaries, veiled in white.
+        small: smaller numerals and numbers and thinner curves, for panels of half the usual width.
+    """
+    numeral, width, ticks = (14, 1.2, 5) if small else (17, 1.6, 6)
+    labels = label(train, test, thresholds)
+    ranges = ranges or [style.colour_range(train), style.colour_range(test)]
+    levels = (thresholds.train, thresholds.test)
+    for axes, values, limits, level in zip(panels, (train, test), ranges, levels, strict=True):
+        mesh = style.cells(axes, values, norm=Normalize(*limits), cmap=style.map_colours())
+        if band is not None:
+            for field in (band.train_field, band.test_field):
+                _veil(axes, band, field)
+        draw_boundaries(axes, boundaries, width=width)
+        draw_numerals(axes, labels, numeral)
+        bar = style.colour_bar(axes, mesh, level, ticks)
+        if small:
+            for part in (axes, bar.ax):
+                part.tick_params(labelsize=8.5)
 
 
 def draw_boundaries(axes: Axes, boundaries: Sequence[Boundary], *, width: float = 1.6, colour: Any = None) -> None:
@@ -179,6 +211,32 @@ def draw_boundaries(axes: Axes, boundaries: Sequence[Boundary], *, width: float 
                 path_effects=style.casing(drawn[:3] if colour is None else (0, 0, 0), width),
                 gid=f"{boundary.kind}-{boundary.factor:g}",
             )
+
+
+def handles_of(boundaries: Sequence[Boundary]) -> list[Line2D | Patch]:
+    """Legend entries of curves over a map, and of the mark on its colour bar."""
+    factors = sorted({boundary.factor for boundary in boundaries})
+    kinds = {boundary.kind for boundary in boundaries if boundary.lines}
+    words = {"train": "training boundary", "test": "test boundary"}
+    handles: list[Line2D | Patch] = [
+        Line2D([], [], color="#40464d", linewidth=1.9, linestyle=style.LINESTYLES[kind], label=words[kind])
+        for kind in words
+        if kind in kinds
+    ]
+    for factor in factors if kinds else []:
+        colour = style.factor_colour(factor, factors)
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color=colour,
+                linewidth=2.6,
+                label=f"threshold \u00d7 {factor:g}",
+                path_effects=style.casing(colour, 2.6),
+            )
+        )
+    handles.append(Line2D([], [], label="threshold on the colour bar", **style.THRESHOLD))
+    return handles
 
 
 def numeral_places(labels: ArrayLike) -> dict[Regime, tuple[float, float]]:
@@ -229,56 +287,10 @@ def draw_numerals(axes: Axes, labels: ArrayLike, size: float = 17) -> None:
         )
 
 
-def _pair(
-    panels: Sequence[Axes],
-    train: NDArray,
-    test: NDArray,
-    thresholds: Thresholds,
-    boundaries: Sequence[Boundary],
-    ranges: Sequence[tuple[float, float]],
-    band: Bootstrap | None = None,
-) -> None:
-    labels = label(train, test, thresholds)
-    levels = (thresholds.train, thresholds.test)
-    for axes, values, limits, level in zip(panels, (train, test), ranges, levels, strict=True):
-        mesh = style.cells(axes, values, norm=Normalize(*limits), cmap=style.map_colours())
-        if band is not None:
-            for field in (band.train_field, band.test_field):
-                _veil(axes, band, field)
-        draw_boundaries(axes, boundaries)
-        draw_numerals(axes, labels)
-        style.colour_bar(axes, mesh, level)
-
-
 def _veil(axes: Axes, band: Bootstrap, field: NDArray) -> None:
     values = np.ma.masked_invalid(field).T
     axes.contourf(band.x, band.y, values, levels=[0.05, 0.95], colors=["white"], alpha=0.5, zorder=2)
     axes.contour(band.x, band.y, values, levels=[0.05, 0.95], colors=["#20242a"], linewidths=0.7, zorder=2)
-
-
-def _handles(boundaries: Sequence[Boundary]) -> list[Line2D | Patch]:
-    factors = sorted({boundary.factor for boundary in boundaries})
-    kinds = {boundary.kind for boundary in boundaries if boundary.lines}
-    words = {"train": "training boundary", "test": "test boundary"}
-    handles: list[Line2D | Patch] = [
-        Line2D([], [], color="#40464d", linewidth=1.9, linestyle=style.LINESTYLES[kind], label=words[kind])
-        for kind in words
-        if kind in kinds
-    ]
-    for factor in factors if kinds else []:
-        colour = style.factor_colour(factor, factors)
-        handles.append(
-            Line2D(
-                [],
-                [],
-                color=colour,
-                linewidth=2.6,
-                label=f"threshold \u00d7 {factor:g}",
-                path_effects=style.casing(colour, 2.6),
-            )
-        )
-    handles.append(Line2D([], [], label="threshold on the colour bar", **style.THRESHOLD))
-    return handles
 
 
 def _positions(ours: NDArray, published: NDArray, axis: str) -> NDArray:

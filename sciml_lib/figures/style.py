@@ -50,6 +50,17 @@ REGIME_COLOURS = {1: "#f3e3a1", 2: "#39568c", 3: "#e08a3c"}
 BOUNDARY_COLOURS = {"train": "#2b4c8c", "test": "#b3541e"}
 """Bands of the training (solid) and the test (dashed) boundary."""
 
+STRATEGIES = (
+    ("#20242a", "o"),
+    ("#e08a3c", "s"),
+    ("#1f5fa8", "D"),
+    ("#c2185b", "^"),
+    ("#5bbd8f", "v"),
+    ("#a99be0", "P"),
+    ("#7a4a1e", "X"),
+)
+"""Colour and marker of the strategies that are compared on one plot, in order; distinct to colour-blind eyes."""
+
 LINESTYLES = {"train": "-", "test": (0, (3.2, 1.8))}
 THRESHOLD = {"marker": ">", "markersize": 6, "color": "#20242a", "linestyle": "none"}
 MISSING = {"facecolor": "#eceef0", "edgecolor": "#a3abb3", "hatch": "////", "linewidth": 0.0}
@@ -95,8 +106,12 @@ def factor_colour(factor: float, factors: Sequence[float]) -> tuple[float, float
 
 def casing(colour: tuple[float, ...], width: float) -> list[withStroke]:
     """A thin rim around a line, dark around a light one and the reverse: it is seen on any cell."""
-    luminance = float(np.dot(colour[:3], (0.299, 0.587, 0.114)))
-    return [withStroke(linewidth=width + 1.3, foreground="#20242a" if luminance > 0.5 else "white", alpha=0.75)]
+    return [withStroke(linewidth=width + 1.3, foreground=ink(colour), alpha=0.75)]
+
+
+def ink(colour: tuple[float, ...]) -> str:
+    """The colour in which one writes on another: dark on a light one, white on a dark one."""
+    return "#20242a" if float(np.dot(colour[:3], (0.299, 0.587, 0.114))) > 0.5 else "white"
 
 
 def colour_range(values: ArrayLike) -> tuple[float, float]:
@@ -114,19 +129,22 @@ def cells(axes: Axes, values: NDArray, *, norm: Normalize, cmap: Colormap, rim: 
 
     Args:
         axes: where to draw.
-        values: ``[n_coefficient, n_data]``; infinite values take the last colour and an infinity sign.
+        values: ``[n_coefficient, n_data]``; infinite values take the colour of their end and an infinity sign.
         norm: the colour scale.
         cmap: the colours.
         rim: colour of thin lines between the cells, or none.
     """
     n_x, n_y = values.shape
-    drawn = np.ma.masked_invalid(np.where(np.isposinf(values), np.finfo(np.float32).max, values)).T
+    drawn = np.where(np.isinf(values), np.copysign(np.finfo(np.float32).max, values), values)
+    drawn = np.ma.masked_invalid(drawn).T
     edges_x, edges_y = np.arange(n_x + 1) - 0.5, np.arange(n_y + 1) - 0.5
     mesh = axes.pcolormesh(edges_x, edges_y, drawn, norm=norm, cmap=cmap, edgecolors=rim or "none", linewidth=0.4)
     for i, j in np.argwhere(np.isnan(values)):
         axes.add_patch(Rectangle((i - 0.5, j - 0.5), 1, 1, gid="missing", zorder=1.5, **MISSING))
-    for i, j in np.argwhere(np.isposinf(values)):
-        axes.text(i, j, "\u221e", ha="center", va="center", color="white", fontsize=9)
+    for i, j in np.argwhere(np.isinf(values)):
+        below = values[i, j] < 0
+        sign, colour = ("\u2212\u221e", cmap(0.0)) if below else ("\u221e", cmap(1.0))
+        axes.text(i, j, sign, ha="center", va="center", color=ink(colour), fontsize=9)
     axes.set_xlim(-0.5, n_x - 0.5)
     axes.set_ylim(-0.5, n_y - 0.5)
     axes.set_aspect("equal")
@@ -143,20 +161,21 @@ def category_axes(axes: Axes, coefficient: ArrayLike, n_data: ArrayLike, coeffic
     axes.tick_params(length=2.5)
 
 
-def colour_bar(axes: Axes, mesh: QuadMesh, threshold: float | None = None) -> Colorbar:
+def colour_bar(axes: Axes, mesh: QuadMesh, threshold: float | None = None, ticks: int = 6) -> Colorbar:
     """Adds a map's own colour bar, with open ends and the threshold marked on it.
 
     Args:
         axes: the map's axes.
         mesh: its cells.
         threshold: value to mark, left out if it lies beyond the ends.
+        ticks: numbers along the bar at most.
     """
     # An inset follows the map's square cells, which axes taken from the layout would not.
     place = axes.inset_axes((1.035, 0.0, 0.042, 1.0))
     bar = axes.figure.colorbar(mesh, cax=place, extend="both", extendfrac=0.035)
     formatter = ScalarFormatter(useMathText=True)
     formatter.set_powerlimits((-2, 3))
-    bar.ax.yaxis.set_major_locator(MaxNLocator(6))
+    bar.ax.yaxis.set_major_locator(MaxNLocator(ticks))
     bar.ax.yaxis.set_major_formatter(formatter)
     bar.ax.yaxis.get_offset_text().set(ha="left", fontsize=9.5)
     bar.outline.set_linewidth(0.6)

@@ -4,7 +4,7 @@ Each function takes panels and returns Markdown. A sentence that the data do not
 other way round; the same functions speak about three seeds on a laptop and five on a GPU.
 """
 
-from sciml_lib.narrative.common import commands, endings, recipe, source
+from sciml_lib.narrative.common import budgets, commands, endings, maps_figure, recipe, source
 from sciml_lib.narrative.convection import (
     comparison,
     differences,
@@ -16,19 +16,51 @@ from sciml_lib.narrative.convection import (
     warmup_figure,
     warmup_words,
 )
+from sciml_lib.narrative.physics import equations, flat_guesses, regime_shares, same_thresholds, stays_and_moves
+from sciml_lib.narrative.strategies import (
+    borders,
+    constraint_words,
+    damping_figure,
+    damping_words,
+    grid_words,
+    improvement_figure,
+    improvement_words,
+    nncg_statements,
+    shifts,
+    statement_table,
+    statements,
+)
 from sciml_lib.prose import say
 
 __all__ = [
+    "borders",
+    "budgets",
     "commands",
     "comparison",
+    "constraint_words",
+    "damping_figure",
+    "damping_words",
     "differences",
     "endings",
+    "equations",
+    "flat_guesses",
+    "grid_words",
+    "improvement_figure",
+    "improvement_words",
     "literal_words",
+    "maps_figure",
+    "nncg_statements",
     "overview",
     "recipe",
+    "regime_shares",
     "repeats",
+    "same_thresholds",
     "say",
+    "shifts",
     "source",
+    "statement_table",
+    "statements",
+    "stays_and_moves",
     "three",
     "trust",
     "warmup_figure",

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sciml_lib import figures, prose
+from sciml_lib import figures, prose, systems
 from sciml_lib.models import MLP
 from sciml_lib.optim import NNCG, Adam, Status
 from sciml_lib.panels import Panel, solved
@@ -36,6 +36,37 @@ def recipe(panel: Panel) -> str:
         f"part of every larger one.\n\n*Profile {plan.profile}:* {plan.sweep.profiles[plan.profile].why} "
         f"*Whose word is followed:* {plan.sweep.reading}"
     )
+
+
+def budgets(panels: Mapping[str, Panel]) -> str:
+    """Tabulates what a network goes through here, and in the paper's full budget, map by map; equal maps share a line."""
+    rows: list[list[Any]] = []
+    for name, panel in panels.items():
+        here = listed((stage_words(s) for s in panel.plan.strategy.stages), last="and then")
+        full = listed((stage_words(s) for s in panel.plan.sweep.strategy.stages), last="and then")
+        runs = f"{len(stored_runs(panel)):,}"
+        row = [name, runs, panel.runs.sizes["seed"], here, "the same" if here == full else full]
+        if rows and rows[-1][2:] == row[2:]:
+            rows[-1][:2] = [f"{rows[-1][0]}, {name}", f"{rows[-1][1]}, {runs}"]
+        else:
+            rows.append(row)
+    return table(["map", "runs", "seeds", "here", "in the profile *paper*"], rows, of_text=True)
+
+
+def maps_figure(panels: Mapping[str, Panel], title: str) -> Figure:
+    """Draws several maps beside each other, training loss above and test error below."""
+    pairs = [
+        figures.MapPair(
+            name,
+            *panel._maps,
+            panel.thresholds,
+            panel.boundaries,
+            f"{systems.get(panel.plan.sweep.system).coefficient_label}",
+            panel._words["data_label"],
+        )
+        for name, panel in panels.items()
+    ]
+    return figures.map_grid(pairs, title=title, columns=len(pairs))
 
 
 def endings(panels: Mapping[str, Panel]) -> str:

@@ -7,6 +7,7 @@ from sciml_lib.regimes import published, thresholds
 from sciml_lib.regimes.agreement import Agreement, Difference, agreement, cohen_kappa
 from sciml_lib.regimes.bootstrap import Bootstrap, bootstrap
 from sciml_lib.regimes.boundaries import Boundary, extract, nominal, to_coefficient
+from sciml_lib.regimes.improvement import improvement
 from sciml_lib.regimes.labels import Regime, label, seed_mean, shares
 from sciml_lib.regimes.thresholds import FACTORS, Thresholds
 
@@ -22,6 +23,7 @@ __all__ = [
     "bootstrap",
     "cohen_kappa",
     "extract",
+    "improvement",
     "label",
     "nominal",
     "published",

@@ -168,14 +168,14 @@ AXES = {
         laptop_coefficients=(5.0, 10.0, 20.0, 30.0, 50.0, 70.0),
         laptop_n_data=(100, 500, 1000, 2000),
         smoke_coefficients=(5.0, 70.0),
-        smoke_n_data=(100, 500),
+        smoke_n_data=(100, 250),
         origin="the ticks of Fig. 1(a)",
     ),
     "reaction": Axes(
         coefficients=tuple(float(rho) for rho in range(1, 13)),
         n_data=(2, 5, 10, 50, 100, 250, 500, 1000, 2000, 5000, 10_000, 20_000),
         laptop_coefficients=(1.0, 3.0, 5.0, 7.0, 9.0, 12.0),
-        laptop_n_data=(10, 50, 250, 1000),
+        laptop_n_data=(2, 10, 50, 250, 1000),
         smoke_coefficients=(1.0, 12.0),
         smoke_n_data=(10, 50),
         origin="an earlier sweep script of the authors",
@@ -193,7 +193,7 @@ AXES = {
         coefficients=(1.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0),
         n_data=(5, 10, 50, 100, 500, 1000, 2000, 5000, 10_000),
         laptop_coefficients=(1.0, 5.0, 10.0, 15.0, 20.0, 30.0),
-        laptop_n_data=(10, 50, 100, 1000),
+        laptop_n_data=(5, 10, 50, 100, 1000),
         smoke_coefficients=(1.0, 30.0),
         smoke_n_data=(10, 50),
         origin="an earlier sweep script of the authors",
@@ -257,19 +257,19 @@ def strategies_of(name: str, system: str) -> tuple[Strategy, Strategy, Strategy]
         full = alm(system, (CONDITIONS,) if name == "alm" else ("residual",))
         return (
             Strategy((WARM, LONG_LBFGS, full)),
-            Strategy((WARM, TABLE_2_LBFGS, replace(full, inner=short(TABLE_2_LBFGS, 80)))),
+            Strategy((WARM, TABLE_2_LBFGS, replace(full, inner=short(TABLE_2_LBFGS, 40)))),
             Strategy((TINY_WARM, TINY_LBFGS, replace(full, outer=3, inner=tiny))),
         )
     if name in ("ropinn", "ropinn-grid"):
         return (
             Strategy((WARM, TABLE_2_ROPINN)),
-            Strategy((WARM, replace(TABLE_2_ROPINN, calls=150))),
+            Strategy((WARM, replace(TABLE_2_ROPINN, calls=75))),
             Strategy((TINY_WARM, replace(TABLE_2_ROPINN, calls=3, solver=tiny))),
         )
     if name == "nncg":
         return (
             Strategy((*NNCG_BASE, TABLE_2_NNCG)),
-            Strategy((*NNCG_BASE, replace(TABLE_2_NNCG, steps=150, refresh=50, cg_iterations=30))),
+            Strategy((*NNCG_BASE, replace(TABLE_2_NNCG, steps=80, refresh=40, cg_iterations=30))),
             Strategy((TINY_WARM, TINY_LBFGS, replace(TABLE_2_NNCG, steps=3, rank=5, cg_iterations=3))),
         )
     if name == "nncg-base":
@@ -319,13 +319,13 @@ READINGS = {
 
 LAPTOP_CUTS = {
     "lbfgs": "full budgets, two seeds",
-    "alm": "one seed, 2,000 iterations before the constraints and 80 in each of the 50 calls",
-    "alm-pde": "one seed, 2,000 iterations before the constraint and 80 in each of the 50 calls",
-    "ropinn": "two seeds and 150 of the 1,000 calls",
-    "ropinn-grid": "two seeds and 150 of the 1,000 calls",
-    "nncg": "two seeds, 150 Newton steps of at most 30 conjugate-gradient iterations each, and a refresh every 50",
+    "alm": "one seed, 2,000 iterations before the constraints and 40 in each of the 50 calls",
+    "alm-pde": "one seed, 2,000 iterations before the constraint and 40 in each of the 50 calls",
+    "ropinn": "two seeds and 75 of the 1,000 calls",
+    "ropinn-grid": "two seeds and 75 of the 1,000 calls",
+    "nncg": "two seeds, 80 Newton steps of at most 30 conjugate-gradient iterations each, and a refresh every 40",
     "nncg-base": "two seeds",
-    "cl": "two seeds, 100 iterations on each of the 140 rungs",
+    "cl": "one seed, 100 iterations on each of the 140 rungs",
 }
 
 
@@ -333,7 +333,7 @@ def panel_of(system: str, name: str, *, pairs: tuple[tuple[float, int], ...] | N
     """One panel, or a variant of it on some of its cells."""
     axes = AXES[system]
     full, laptop, smoke = strategies_of(name, system)
-    n_seeds = 1 if name.split("-")[0] == "alm" else 2
+    n_seeds = 1 if name.split("-")[0] in ("alm", "cl") else 2
     grid = {"coefficients": axes.coefficients, "n_data": axes.n_data} if pairs is None else {"pairs": pairs}
     parts = {
         "smoke": {"coefficients": axes.smoke_coefficients, "n_data": axes.smoke_n_data},
