@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import xarray as xr
+from made_runs import few, runs, steep
 
 from sciml_lib import narrative, panels, prose
 from sciml_lib.errors import UserError
@@ -12,39 +13,6 @@ from sciml_lib.figures.solutions import solutions
 from sciml_lib.panels import Panel
 from sciml_lib.regimes import Regime, published
 from sciml_lib.sweeps import catalog
-
-
-def runs(sweep: str, profile: str, train, test, n_seeds: int | None = None) -> xr.Dataset:
-    """A data set as stored runs would give it; ``train`` and ``test`` are functions of (coefficient, n_data, seed)."""
-    plan = catalog.get(sweep).at(profile)
-    seeds = plan.seeds[:n_seeds]
-    axes = (plan.coefficients, plan.n_data, seeds)
-    shape = tuple(map(len, axes))
-    values = {name: np.full(shape, np.nan) for name in ("train_loss", "test_error", "seconds")}
-    status = np.full(shape, "", dtype="<U20")
-    for place in np.ndindex(shape):
-        c, n, s = (axis[k] for axis, k in zip(axes, place, strict=True))
-        if (c, n) in plan.pairs:
-            values["train_loss"][place], values["test_error"][place] = train(c, n, s), test(c, n, s)
-            values["seconds"][place], status[place] = 60.0, "converged_change"
-    dimensions = ("coefficient", "n_data", "seed")
-    return xr.Dataset(
-        {name: (dimensions, array) for name, array in [*values.items(), ("status", status)]},
-        coords=dict(zip(dimensions, map(list, axes), strict=True)),
-        attrs={
-            "sweep": sweep, "profile": profile, "cells_done": 1, "cells_planned": 1, "seeds": list(seeds), "device": "cpu",
-            "versions": {"torch": "2.13.0"}, "updated": "2026-11-23", "commit": "0123456789",
-        },
-    )  # fmt: skip
-
-
-def steep(at: float):
-    return lambda c, n, s: 1e-2 if c >= at else 1e-5
-
-
-def few(c, n, s):
-    return 1.0 if n < 500 or c >= 25 else 0.01
-
 
 PANEL = "pinn/convection/lbfgs"
 

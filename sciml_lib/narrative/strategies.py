@@ -23,6 +23,9 @@ NAMES = {"lbfgs": "L-BFGS", "alm": "ALM", "ropinn": "RoPINN", "nncg": "NNCG", "c
 FAILURES = (Status.DIVERGED, Status.LINE_SEARCH_FAILED, Status.NOT_DESCENT, Status.SKETCH_FAILED)
 """Statuses with which NysNewton-CG gives up before its budget is spent."""
 
+RESOLUTION = 0.5
+"""Two borders that are nearer than this, in cells, are the same: the grid does not tell them apart."""
+
 HOLDS, FAILS, OPEN = "holds", "does not hold", "cannot be judged"
 
 
@@ -58,7 +61,7 @@ def shifts(panels: Mapping[str, Panel], base: str = "L-BFGS") -> str:
     """Tabulates where the training border of each strategy lies, row by row, and whether its shift exceeds the noise."""
     ours = panels[base]
     rows, beyond = [], {}
-    amounts = [int(n) for n in ours.runs["n_data"].values]
+    amounts, grid = [int(n) for n in ours.runs["n_data"].values], ours.runs["coefficient"].values
     for name, panel in panels.items():
         row = [name]
         for n in amounts:
@@ -67,7 +70,7 @@ def shifts(panels: Mapping[str, Panel], base: str = "L-BFGS") -> str:
                 row.append("not run")
                 continue
             row.append(_place(here["crossing"]))
-            if name != base and (sign := _beyond(here, _at(ours, n))):
+            if name != base and (sign := _beyond(here, _at(ours, n), grid)):
                 beyond.setdefault(name, {}).setdefault(sign, []).append(n)
         rows.append(row)
     text = table(["training border", *(f"$N_f$ = {n:,}" for n in amounts)], rows)
@@ -322,13 +325,15 @@ def _place(crossing: float) -> str:
     return "beyond the map" if np.isposinf(crossing) else f"{crossing:.3g}"
 
 
-def _beyond(here: dict[str, float], base: dict[str, float] | None) -> int:
-    """1 or -1 if a border lies beyond the base's, by both bands where there are two; 0 if not."""
+def _beyond(here: dict[str, float], base: dict[str, float] | None, grid: np.ndarray) -> int:
+    """1 or -1 if a border lies beyond the base's: no overlap of the bands, and a gap that the grid can show; 0 if not."""
     if base is None:
         return 0
     low, high = (here["crossing"] if np.isnan(here[end]) else here[end] for end in ("lower", "upper"))
     base_low, base_high = (base["crossing"] if np.isnan(base[end]) else base[end] for end in ("lower", "upper"))
-    return 1 if low > base_high else -1 if high < base_low else 0
+    if low > base_high and _cells_apart(grid, low, base_high) >= RESOLUTION:
+        return 1
+    return -1 if high < base_low and _cells_apart(grid, high, base_low) >= RESOLUTION else 0
 
 
 def _place_of_border(panels: Mapping[str, Panel], name: str, claimed: float) -> Statement:
@@ -355,7 +360,8 @@ def _comparable(panels: Mapping[str, Panel]) -> Statement:
     if not rows:
         return Statement(claim, f"no row with at least {MANY_POINTS:,} points was run with both", OPEN)
     text = listed(f"{_place(a['crossing'])} and {_place(b['crossing'])} with {n:,} points" for n, (a, b) in rows.items())
-    same = [_cells_apart(panels["CL"], a["crossing"], b["crossing"]) <= 1.0 for a, b in rows.values()]
+    grid = panels["CL"].runs["coefficient"].values
+    same = [_cells_apart(grid, a["crossing"], b["crossing"]) <= 1.0 for a, b in rows.values()]
     return Statement(claim, f"CL and ALM: {text}", HOLDS if all(same) else FAILS)
 
 
@@ -368,7 +374,8 @@ def _further(panels: Mapping[str, Panel]) -> Statement:
         return Statement(claim, "no row was run with both", OPEN)
     if all(a["crossing"] == b["crossing"] for a, b in rows.values()):  # both beyond the same edge of the map
         return Statement(claim, "neither border lies in the map", OPEN)
-    signs = {n: _beyond(a, b) for n, (a, b) in rows.items()}
+    grid = ours.runs["coefficient"].values
+    signs = {n: _beyond(a, b, grid) for n, (a, b) in rows.items()}
     counts = {sign: [f"{n:,}" for n, s in signs.items() if s == sign] for sign in (1, 0, -1)}
     words = {1: "larger β", 0: "no shift beyond the bands", -1: "smaller β"}
     text = "; ".join(f"{words[sign]} with {listed(many)} points" for sign, many in counts.items() if many)
@@ -402,13 +409,12 @@ def _rows_of_both(a: Panel, b: Panel) -> dict[int, tuple[dict[str, float], dict[
     return {n: pair for n, pair in rows.items() if None not in pair}
 
 
-def _cells_apart(panel: Panel, a: float, b: float) -> float:
-    """Distance of two coefficients in cells of a panel's grid; zero where both lie beyond the same edge."""
+def _cells_apart(grid: np.ndarray, a: float, b: float) -> float:
+    """Distance of two coefficients in cells of a grid; a place beyond its edge counts as one cell farther out."""
     if a == b:
         return 0.0
-    grid = panel.runs["coefficient"].values
-    place = [np.interp(x, grid, np.arange(grid.size)) for x in (a, b)]
-    return float(abs(place[0] - place[1])) if np.isfinite([a, b]).all() else max(1.5, float(abs(place[0] - place[1])))
+    place = [np.interp(x, grid, np.arange(grid.size), left=-1.0, right=float(grid.size)) for x in (a, b)]
+    return float(abs(place[0] - place[1]))
 
 
 def _percentages(values: np.ndarray) -> str:

@@ -3,6 +3,7 @@
 from sciml_lib.optim.adam import Adam, AdamState, Cosine, Exponential
 from sciml_lib.optim.lbfgs import LBFGS, LBFGSState
 from sciml_lib.optim.nncg import NNCG, NNCGState
+from sciml_lib.optim.nystrom import Sketch, sketch
 from sciml_lib.optim.state import EnsembleState, Status
 
 __all__ = [
@@ -15,5 +16,7 @@ __all__ = [
     "Exponential",
     "LBFGSState",
     "NNCGState",
+    "Sketch",
     "Status",
+    "sketch",
 ]

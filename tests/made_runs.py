@@ -1,0 +1,54 @@
+"""Runs whose truth is known, in the form of stored ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import xarray as xr
+
+from sciml_lib.sweeps import catalog
+
+Number = Callable[[float, int, int], float]
+"""A number of a run as a function of (coefficient, n_data, seed)."""
+
+
+def runs(
+    sweep: str,
+    profile: str,
+    train: Number,
+    test: Number,
+    n_seeds: int | None = None,
+    ended: Callable[[float, int, int], str] = lambda c, n, s: "converged_change",
+) -> xr.Dataset:
+    """A data set as stored runs would give it."""
+    plan = catalog.get(sweep).at(profile)
+    seeds = plan.seeds[:n_seeds]
+    axes = (plan.coefficients, plan.n_data, seeds)
+    shape = tuple(map(len, axes))
+    values = {name: np.full(shape, np.nan) for name in ("train_loss", "test_error", "seconds")}
+    status = np.full(shape, "", dtype="<U20")
+    for place in np.ndindex(shape):
+        c, n, s = (axis[k] for axis, k in zip(axes, place, strict=True))
+        if (c, n) in plan.pairs:
+            values["train_loss"][place], values["test_error"][place] = train(c, n, s), test(c, n, s)
+            values["seconds"][place], status[place] = 60.0, ended(c, n, s)
+    dimensions = ("coefficient", "n_data", "seed")
+    return xr.Dataset(
+        {name: (dimensions, array) for name, array in [*values.items(), ("status", status)]},
+        coords=dict(zip(dimensions, map(list, axes), strict=True)),
+        attrs={
+            "sweep": sweep, "profile": profile, "cells_done": 1, "cells_planned": 1, "seeds": list(seeds), "device": "cpu",
+            "versions": {"torch": "2.13.0"}, "updated": "2026-11-23", "commit": "0123456789",
+        },
+    )  # fmt: skip
+
+
+def steep(at: float) -> Number:
+    """A training loss that is high from a coefficient on."""
+    return lambda c, n, s: 1e-2 if c >= at else 1e-5
+
+
+def few(c: float, n: int, s: int) -> float:
+    """A test error that is high where points are few, and for fast waves."""
+    return 1.0 if n < 500 or c >= 25 else 0.01
