@@ -3,21 +3,24 @@
     python benchmarks/ensemble.py                 # the default table, some minutes
     python benchmarks/ensemble.py --n-data 100 1000 --members 1 8 36 --iterations 30
 
-The loop: one ``nn.Module`` at a time, derivatives by nested ``autograd.grad``, ``torch.optim.LBFGS`` with strong
-Wolfe search, float32. Both sides start from the same weights, after the same number of iterations that fill the
-histories (so that a direction costs what it costs in the middle of a run), and the timed stretches alternate between
-them. What is compared is member-iterations per second; a line also says how the ensemble's step divides into
-evaluation, search direction and the rest. Nothing is asserted: the machine decides, the ratio is the result.
+The loop (``sequential.py``): one ``nn.Module`` at a time, derivatives by nested ``autograd.grad``,
+``torch.optim.LBFGS`` with strong Wolfe search, float32. Both sides start from the same weights, after the same number
+of iterations that fill the histories (so that a direction costs what it costs in the middle of a run), and the timed
+stretches alternate between them. What is compared is member-iterations per second; a line also says how the
+ensemble's step divides into evaluation, search direction and the rest. Nothing is asserted: the machine decides, the
+ratio is the result.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from sequential import Plain, PlainLBFGS, Sequential
+from torch import Tensor
 
 from sciml_lib import systems
 from sciml_lib.models import MLP
@@ -25,53 +28,6 @@ from sciml_lib.optim import LBFGS, LBFGSState, Status
 from sciml_lib.problems import PINN
 
 BETA = 30.0  # hard enough that no run converges within the benchmark
-
-
-def plain_closure(problem: PINN, net: nn.Module, optimiser: torch.optim.Optimizer) -> Callable[[], Tensor]:
-    """The loss of one member in the usual style."""
-    inner = problem.points["residual"].clone().requires_grad_()
-    upper, lower, initial = (problem.points[name] for name in ("upper", "lower", "initial"))
-    target = torch.sin(initial[:, :1])
-    beta = problem.coefficients[0]
-
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        u = net(inner)
-        (d,) = torch.autograd.grad(u, inner, torch.ones_like(u), create_graph=True)
-        loss = (
-            (d[:, 1] + beta * d[:, 0]).square().mean()
-            + (net(upper) - net(lower)).square().mean()
-            + (net(initial) - target).square().mean()
-        )
-        loss.backward()
-        return loss
-
-    return closure
-
-
-class Sequential:
-    """Members one after the other, each with PyTorch's optimiser."""
-
-    def __init__(self, problem: PINN, params: Tensor, warm: int) -> None:
-        self.runs = []
-        for row in params:
-            net = problem.model.module(row)
-            optimiser = torch.optim.LBFGS(
-                net.parameters(), max_iter=warm, history_size=100, tolerance_change=0.0, line_search_fn="strong_wolfe"
-            )
-            self.runs.append((optimiser, plain_closure(problem, net, optimiser)))
-        self.advance(warm)
-
-    def advance(self, iterations: int) -> int:
-        """Trains every member for some iterations; returns the member-iterations done."""
-        before = self._count()
-        for optimiser, closure in self.runs:
-            optimiser.param_groups[0].update(max_iter=iterations, max_eval=10 * iterations)
-            optimiser.step(closure)
-        return self._count() - before
-
-    def _count(self) -> int:
-        return sum(o.state[o._params[0]].get("n_iter", 0) for o, _ in self.runs)
 
 
 class Clocked:
@@ -101,21 +57,32 @@ class ClockedLBFGS(LBFGS):
 class Ensemble:
     """All members side by side."""
 
-    def __init__(self, problem: PINN, params: Tensor, warm: int) -> None:
-        self.problem = Clocked(problem)
-        self.optimiser = ClockedLBFGS(max_iterations=10**9, max_evaluations=10**9, tolerance_change=0.0)
-        self.state = self.optimiser.init(self.problem, params)
-        self.advance(warm)
-        self.problem.seconds = ClockedLBFGS.seconds = 0.0
+    def __init__(self, stage: Any, problem: Any, params: Tensor, warm: int = 0) -> None:
+        self.stage, self.problem = stage, problem
+        self.state = stage.init(problem, params)
+        if warm:
+            self.advance(warm)
 
     def advance(self, iterations: int) -> int:
         """Steps until the members have done that many iterations on average; returns the member-iterations done."""
-        before = int(self.state.iterations.sum())
-        while int(self.state.iterations.sum()) - before < iterations * len(self.state):
+        before = int(self.state.total_iterations.sum())
+        while int(self.state.total_iterations.sum()) - before < iterations * len(self.state):
             if not (self.state.status == Status.RUNNING).any():
                 break
-            self.state = self.optimiser.step(self.problem, self.state)
-        return int(self.state.iterations.sum()) - before
+            self.state = self.stage.step(self.problem, self.state)
+        return int(self.state.total_iterations.sum()) - before
+
+    @property
+    def params(self) -> Tensor:
+        """Where the members are, ``[M, P]``."""
+        return self.state.params
+
+
+class Side(Protocol):
+    """One of the programs that are compared."""
+
+    def advance(self, iterations: int) -> int:
+        """Works for a while; returns the work done, in the unit of the table."""
 
 
 def _now(tensor: Tensor) -> float:
@@ -124,24 +91,32 @@ def _now(tensor: Tensor) -> float:
     return time.perf_counter()
 
 
+def race(sides: Mapping[str, Side], iterations: int, on: Tensor, rounds: int = 3) -> tuple[dict[str, float], dict[str, float]]:
+    """Work per second and seconds of every side; they take turns, and ``on`` says by where it lives whose clock counts."""
+    done, spent = dict.fromkeys(sides, 0), dict.fromkeys(sides, 0.0)
+    for _ in range(rounds):
+        for name, side in sides.items():
+            start = _now(on)
+            done[name] += side.advance(iterations)
+            spent[name] += _now(on) - start
+    return {name: done[name] / spent[name] for name in sides}, spent
+
+
 def compare(n_data: int, members: int, iterations: int, device: str, rounds: int = 3) -> str:
     """One line of the table."""
     problem = PINN(systems.get("convection"), MLP(), [BETA] * members, n_data, device=device)
     params = problem.init(range(members))
     # The sequential loop is timed on a few members: its speed per member does not depend on how many follow.
-    few = min(members, 4)
+    few = [Plain(problem, i, params[i]) for i in range(min(members, 4))]
+    clocked = Clocked(problem)
+    optimiser = ClockedLBFGS(max_iterations=10**9, max_evaluations=10**9, tolerance_change=0.0)
     sides = {
-        "ensemble": Ensemble(problem, params, warm=110),
-        "sequential": Sequential(problem.select(range(few)), params[:few], warm=110),
+        "ensemble": Ensemble(optimiser, clocked, params, warm=110),
+        "sequential": Sequential([PlainLBFGS(member) for member in few], warm=110),
     }
-    done, spent = dict.fromkeys(sides, 0), dict.fromkeys(sides, 0.0)
-    for _ in range(rounds):
-        for name, side in sides.items():
-            start = _now(params)
-            done[name] += side.advance(iterations)
-            spent[name] += _now(params) - start
-    rate = {name: done[name] / spent[name] for name in sides}
-    evaluation = sides["ensemble"].problem.seconds / spent["ensemble"]
+    clocked.seconds = ClockedLBFGS.seconds = 0.0
+    rate, spent = race(sides, iterations, params, rounds)
+    evaluation = clocked.seconds / spent["ensemble"]
     direction = ClockedLBFGS.seconds / spent["ensemble"]
     return (
         f"{n_data:>6} {members:>8} {rate['sequential']:>11.1f} {rate['ensemble']:>9.1f} "

@@ -6,9 +6,8 @@ of the map from its pre-activation jet to its output jet,
 
     a   = tanh(z),   a_x = s z_x,   a_xx = s (z_xx - 2 a z_x^2),   s = 1 - a^2.
 
-What is left for each v is twice the matrix products of a gradient and some products of arrays, about two and a half
-times the cost of a gradient. Differentiating the differentiable form twice takes five times that on a CPU, most of it
-for fresh memory.
+What is left for each v is twice the matrix products of a gradient and some products of arrays: about two gradients.
+Differentiating the differentiable form twice takes four to five on a CPU, most of it for fresh memory.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class LBFGSState(EnsembleState):
         products: S Y^T in the order of storage, ``[M, H, H]`` float64; unit where nothing is stored yet.
         gamma: scale of the initial inverse Hessian ``[M]``.
         pairs: pairs stored since the start ``[M]`` (CPU); the next goes to row ``pairs mod H``.
-        resumes: whether the next evaluation goes on from an earlier call, see :meth:`LBFGS.call_again`, ``[M]`` (CPU).
+        begun: whether an iteration has begun, in this call or an earlier one, ``[M]`` (CPU).
     """
 
     grad: Tensor
@@ -57,7 +57,7 @@ class LBFGSState(EnsembleState):
     products: Tensor
     gamma: Tensor
     pairs: Tensor
-    resumes: Tensor
+    begun: Tensor
     step: Tensor
     loss0: Tensor
     slope0: Tensor
@@ -124,7 +124,7 @@ class LBFGS:
             products=eye.repeat(m, 1, 1),
             gamma=torch.ones(m, **like),
             pairs=torch.zeros(m, dtype=torch.long),
-            resumes=torch.zeros(m, dtype=torch.bool),
+            begun=torch.zeros(m, dtype=torch.bool),
             **WolfeSearch.empty(m),
         )
 
@@ -177,29 +177,32 @@ class LBFGS:
         state.iterations[rows] = 0
         state.evaluations[rows] = 0
         state.step[rows] = 0.0
-        state.resumes[rows] = True
 
     def _start(self, state: LBFGSState, i: np.ndarray, loss: np.ndarray, grad: Tensor) -> None:
-        """First evaluation of the members ``i``: steepest descent with a cautious step, unless they go on."""
+        """First evaluation of a call of the members ``i``: steepest descent with a cautious step, unless they go on."""
         rows = torch.from_numpy(i)
         on = rows.to(grad.device)
-        again = state.resumes[rows]
-        if again.any():
-            kept = on[again.to(on.device)]
-            self._store_pairs(state, rows[again], state.direction[kept], grad[kept] - state.first_grad[kept])
         state.loss[rows] = torch.from_numpy(loss[i])
         state.grad[on] = grad[on]
         sizes = torch.stack([grad[on].abs().amax(dim=1), grad[on].abs().sum(dim=1)]).double().cpu().numpy()
         finite = np.isfinite(loss[i])
         state.status[rows[~finite]] = Status.DIVERGED
         state.status[rows[finite & (sizes[0] <= self.tolerance_grad)]] = Status.CONVERGED_GRADIENT
+        # Who has ended at once keeps what a further call would need.
+        going = state.status[rows] == Status.RUNNING
+        if not going.any():
+            return
+        rows, on, i = rows[going], on[going.to(on.device)], i[going.numpy()]
         with np.errstate(divide="ignore"):
-            first_step = np.minimum(1.0, 1.0 / sizes[1]) * self.learning_rate
+            first_step = np.minimum(1.0, 1.0 / sizes[1][going.numpy()]) * self.learning_rate
+        again = state.begun[rows]
+        kept = on[again.to(on.device)]
+        if again.any():
+            self._store_pairs(state, rows[again], state.direction[kept], grad[kept] - state.first_grad[kept])
         state.direction[on] = -grad[on]
         if again.any():
             self._new_directions(state, kept)
             first_step[again.numpy()] = self.learning_rate
-            state.resumes[rows] = False
         self._begin_search(state, i, first_step)
 
     def _accept(self, state: LBFGSState, i: np.ndarray, loss: np.ndarray, grad: Tensor) -> None:
@@ -245,13 +248,13 @@ class LBFGS:
         d = state.direction[on]
         slope, size = torch.stack([(state.grad[on] * d).sum(dim=1), d.abs().amax(dim=1)]).double().cpu().numpy()
         state.iterations[rows] += 1
+        state.begun[rows] = True
         WolfeSearch.views(state.tensors()).begin(i, first_step, state.loss[rows].numpy(), slope, size)
-        running = state.status[rows].numpy() == Status.RUNNING
-        state.status[rows[running & ~(slope <= -self.tolerance_change)]] = Status.CONVERGED_CHANGE
-        state.status[rows[running & (slope >= 0)]] = Status.LINE_SEARCH_FAILED
-        state.status[rows[running & ~np.isfinite(slope)]] = Status.DIVERGED
-        refused = running & (state.status[rows].numpy() != Status.RUNNING)
-        if refused.any():  # a direction that was not gone: another call must not take it for a step
+        state.status[rows[~(slope <= -self.tolerance_change)]] = Status.CONVERGED_CHANGE
+        state.status[rows[slope >= 0]] = Status.LINE_SEARCH_FAILED
+        state.status[rows[~np.isfinite(slope)]] = Status.DIVERGED
+        refused = state.status[rows].numpy() != Status.RUNNING
+        if refused.any():  # a direction that is not gone: another call must not take it for a step
             state.direction[on[torch.from_numpy(refused).to(on.device)]] = 0.0
 
     def _store_pairs(self, state: LBFGSState, rows: Tensor, s: Tensor, y: Tensor) -> None:
@@ -273,26 +276,27 @@ class LBFGS:
         pairs = state.pairs.to(on.device)
         newest = (pairs - 1) % h
         member = torch.arange(m, device=on.device)
-        # All rows take part: a product with part of the history would have to copy that part first.
+        filled = int(state.pairs.max().clamp(1, h))  # rows of the history in use by anybody; a view, nothing is copied
+        s, y = state.s[:, :filled], state.y[:, :filled]
         y_new = state.y[member, newest]  # [M, P]
-        s_g, s_y = torch.bmm(torch.stack([state.grad, y_new], dim=1), state.s.transpose(1, 2)).double().unbind(1)
+        s_g, s_y = torch.bmm(torch.stack([state.grad, y_new], dim=1), s.transpose(1, 2)).double().unbind(1)
         stored = pairs > 0
-        state.products[member[stored], :, newest[stored]] = s_y[stored]
+        state.products[member[stored], :filled, newest[stored]] = s_y[stored]
 
         # Rows by age, oldest first; before the history is full they lie in that order already.
-        age = torch.arange(h, device=on.device)
-        order = torch.where(pairs[:, None] > h, (pairs[:, None] + age) % h, age)  # [M, H]
+        age = torch.arange(filled, device=on.device)
+        order = torch.where(pairs[:, None] > h, (pairs[:, None] + age) % h, age)  # [M, filled]
         r = state.products[member[:, None, None], order[:, :, None], order[:, None, :]]
         # A slot not yet filled has a zero row in S and Y and a unit diagonal: its coefficients come out as zero.
         diagonal = r.diagonal(dim1=1, dim2=2)
         alpha = torch.linalg.solve_triangular(r, s_g.gather(1, order)[..., None], upper=True)[..., 0]
         inverse = order.argsort(dim=1)
-        weights = alpha.gather(1, inverse).to(state.y)[:, None]  # [M, 1, H]
-        q = state.gamma[:, None] * (state.grad - torch.bmm(weights, state.y)[:, 0])
-        y_q = torch.bmm(q[:, None], state.y.transpose(1, 2))[:, 0].double().gather(1, order)
+        weights = alpha.gather(1, inverse).to(y)[:, None]  # [M, 1, filled]
+        q = state.gamma[:, None] * (state.grad - torch.bmm(weights, y)[:, 0])
+        y_q = torch.bmm(q[:, None], y.transpose(1, 2))[:, 0].double().gather(1, order)
         delta = torch.linalg.solve_triangular(r.mT, (diagonal * alpha - y_q)[..., None], upper=False)[..., 0]
-        weights = delta.gather(1, inverse).to(state.s)[:, None]
-        direction = -(q + torch.bmm(weights, state.s)[:, 0])
+        weights = delta.gather(1, inverse).to(s)[:, None]
+        direction = -(q + torch.bmm(weights, s)[:, 0])
         state.direction[on] = direction[on]
 
 

@@ -19,7 +19,11 @@ import torch
 from torch import Tensor
 
 ARMIJO, CURVATURE, MAX_TRIALS = 1e-4, 0.9, 25
-"""Sufficient decrease c1, curvature c2 and trials per search, as in ``torch.optim.LBFGS``."""
+"""Sufficient decrease c1, curvature c2 and trials per search, as in ``torch.optim.LBFGS``.
+
+PyTorch had 25 trials when the released code was written and has since come to stop a search when its call's evaluations
+are used up; we keep the 25.
+"""
 
 # Where the gradient of a bracket's end is kept: two buffers, or nowhere because it is the one just evaluated.
 FIRST, SECOND, CURRENT = 0, 1, 2

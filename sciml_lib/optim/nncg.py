@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from sciml_lib.errors import UserError
 from sciml_lib.optim.nystrom import precondition, sketch
 from sciml_lib.optim.state import EnsembleState, Status
-from sciml_lib.problems.base import CurvedObjective
+from sciml_lib.problems.base import CurvedObjective, HessianProduct
 
 MAX_BACKTRACKS = 30
 """Halvings of the step after which a line search gives up; the step is then below 1e-9."""
@@ -43,7 +43,7 @@ class NNCG:
     """Newton steps  w - t d  with  (H + mu I) d = g  for the exact Hessian of the full loss.
 
     One call of :meth:`step` is one Newton step of every member. The members' conjugate gradients run side by side, each
-    with its own stopping rule; who has ended waits for the others of its batch.
+    with its own stopping rule; who has ended waits for the others, and no products are computed for it.
 
     Attributes:
         steps: Newton steps; 2,000 in Table 2.
@@ -141,23 +141,32 @@ class NNCG:
         _end(state, spent & (state.bent == 0), Status.BUDGET_SPENT)
         return state
 
-    def _renew_sketches(self, product: Callable[[Tensor], Tensor], state: NNCGState) -> None:
+    def _renew_sketches(self, product: HessianProduct, state: NNCGState) -> None:
         """Makes new preconditioners for the members whose turn it is."""
         due = (state.status == Status.RUNNING) & (state.iterations % self.refresh == 0)
         if not due.any():
             return
-        tests = torch.zeros_like(state.vectors)
-        for m in due.nonzero()[:, 0].tolist():
+        rows = due.nonzero()[:, 0]
+        on = rows.to(state.params.device)
+        tests = []
+        for m in rows.tolist():
             turn = int(state.iterations[m]) // self.refresh
             generator = np.random.Generator(np.random.Philox(key=int(state.seeds[m]), counter=[0, turn, 0, 0]))
-            tests[m] = torch.from_numpy(generator.standard_normal(tests.shape[1:], dtype=np.float32)).to(tests)
-        made = sketch(product, tests)
-        on = due.to(tests.device)
-        state.vectors[on], state.values[on] = made.vectors[on], made.values[on]
-        state.evaluations[due] += self.rank
-        _end(state, due & ~made.good.cpu(), Status.SKETCH_FAILED)
+            tests.append(generator.standard_normal(state.vectors.shape[1:], dtype=np.float32))
 
-    def _solve(self, product: Callable[[Tensor], Tensor], grad: Tensor, state: NNCGState) -> None:
+        def of_these(v: Tensor) -> Tensor:
+            whole = torch.zeros_like(state.params)
+            whole[on] = v
+            return product(whole, due)[on]
+
+        made = sketch(of_these, torch.from_numpy(np.stack(tests)).to(state.params))
+        state.vectors[on], state.values[on] = made.vectors, made.values
+        state.evaluations[due] += self.rank
+        failed = torch.zeros_like(due)
+        failed[rows] = ~made.good.cpu()
+        _end(state, failed, Status.SKETCH_FAILED)
+
+    def _solve(self, product: HessianProduct, grad: Tensor, state: NNCGState) -> None:
         """Finds the directions: from the last ones, and where that does not lead to a descent, from zero."""
         wanted = state.status == Status.RUNNING
         bent = torch.zeros_like(wanted)
@@ -174,7 +183,7 @@ class NNCG:
         _end(state, wanted, Status.NOT_DESCENT)
 
     def _conjugate_gradients(
-        self, product: Callable[[Tensor], Tensor], grad: Tensor, start: Tensor, wanted: Tensor, state: NNCGState
+        self, product: HessianProduct, grad: Tensor, start: Tensor, wanted: Tensor, state: NNCGState
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Preconditioned conjugate gradients for (H + mu I) d = g.
 
@@ -185,14 +194,14 @@ class NNCG:
             d ``[M, P]``, products used ``[M]`` and whether negative curvature was met ``[M]`` (both on the CPU).
         """
 
-        def damped(v: Tensor) -> Tensor:
-            return product(v) + self.damping * v
+        def damped(v: Tensor, who: Tensor) -> Tensor:
+            return product(v, who.cpu()) + self.damping * v
 
         d = start.clone()
         active = wanted.to(grad.device)
         passes = torch.zeros_like(state.evaluations)
         if torch.count_nonzero(start):
-            r = grad - damped(d)
+            r = grad - damped(d, active)
             passes += wanted
         else:
             r = grad.clone()
@@ -204,7 +213,7 @@ class NNCG:
             active = active & (torch.linalg.vector_norm(r, dim=1) > self.cg_tolerance) & (rz > 0)
             if not active.any():
                 break
-            hp = damped(p)
+            hp = damped(p, active)
             passes += active.cpu()
             curvature = (p * hp).sum(dim=1)
             curved = active & ~(curvature > 0)  # also where it is NaN

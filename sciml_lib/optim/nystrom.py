@@ -36,17 +36,18 @@ class Sketch:
 
 def precondition(vectors: Tensor, values: Tensor, r: Tensor, damping: float) -> Tensor:
     """See :meth:`Sketch.precondition`; for tensors as they are kept in an optimiser's state."""
-    inside = torch.bmm(vectors.mT, r[..., None])  # [M, rank, 1]
+    inside = torch.bmm(r[:, None], vectors)  # [M, 1, rank]; rows, not columns: about twice as fast on a CPU
     scale = (values[:, -1:] + damping) / (values + damping) - 1.0
-    return r + torch.bmm(vectors, scale[..., None] * inside)[..., 0]
+    return r + torch.bmm(scale[:, None] * inside, vectors.mT)[:, 0]
 
 
 def sketch(product: Callable[[Tensor], Tensor], test: Tensor) -> Sketch:
     """Approximates matrices of which only products are known (algorithm 2.1 of Frangella et al.).
 
     The products may be float32; what is small (rank x rank) and what is sensitive (the factorisations) is float64,
-    since float32 breaks down at the condition numbers of these Hessians. A Hessian is not positive semidefinite: where
-    its core on the test vectors is not, it is lifted until it is, which is what the released code's repairs amount to.
+    since float32 breaks down at the condition numbers of these Hessians. A Hessian need not be positive semidefinite: its
+    core on the test vectors is lifted until its smallest eigenvalue is at least a millionth of its largest, which is what
+    the released code's repairs amount to.
 
     Args:
         product: from ``[M, P]`` to ``[M, P]``.

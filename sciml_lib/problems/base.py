@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -16,14 +16,21 @@ class Objective(Protocol):
         """Loss ``[M]`` and gradient ``[M, P]`` at ``params [M, P]``."""
 
 
+class HessianProduct(Protocol):
+    """Products with the members' Hessians at one point."""
+
+    def __call__(self, v: Tensor, wanted: Tensor | None = None) -> Tensor:
+        """``H v`` for ``v [M, P]``; rows outside the mask ``wanted [M]`` (CPU) may hold anything finite."""
+
+
 class CurvedObjective(Objective, Protocol):
     """What a second-order optimiser sees beside that."""
 
     def value(self, params: Tensor) -> Tensor:
         """Loss ``[M]`` alone."""
 
-    def linearised(self, params: Tensor) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
-        """Loss ``[M]``, gradient ``[M, P]``, and the function from ``v [M, P]`` to the Hessian products ``H v``."""
+    def linearised(self, params: Tensor) -> tuple[Tensor, Tensor, HessianProduct]:
+        """Loss ``[M]``, gradient ``[M, P]``, and what gives products with the Hessian there."""
 
 
 class Problem(CurvedObjective, Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,12 +11,16 @@ from torch import Tensor
 
 from sciml_lib.errors import UserError, unknown
 from sciml_lib.models import MLP, JetHessian, JetWorkspace, Layout, propagate
+from sciml_lib.problems.base import HessianProduct
 from sciml_lib.systems import System
 
 # Buffers of one sweep that still stay near the processor; larger groups of members were slower on two CPU cores
 # (benchmarks/ensemble.py), and a GPU wants them all at once.
 CPU_WORKSPACE_BYTES = 24 * 2**20
 GPU_WORKSPACE_BYTES = 8 * 2**30
+
+# Products with the Hessian are as fast in small groups, and a group whose members have all ended costs nothing.
+CPU_CURVATURE_BYTES = 6 * 2**20
 
 COLLOCATION = ("random", "grid")
 """How residual points are placed: drawn from the master grid, or the whole of a tensor grid of its own."""
@@ -108,7 +112,9 @@ class PINN:
         self.device, self.dtype = torch.device(device), dtype
         self.coefficients = values.to(self.device, dtype)
         self.augmentation: Augmentation | None = None
-        self._workspaces: dict[int, JetWorkspace] = {}  # shared by all copies of this problem
+        # Both are shared by all copies of this problem.
+        self._workspaces: dict[int, JetWorkspace] = {}
+        self._block_names: list[str] = []
         self._pose(data_seed)
 
     def __len__(self) -> int:
@@ -132,8 +138,10 @@ class PINN:
     @property
     def block_names(self) -> tuple[str, ...]:
         """Names of the residual blocks, in the order of the loss."""
-        with torch.no_grad():
-            return tuple(self.select([0]).residuals(self.init([0])))
+        if not self._block_names:
+            with torch.no_grad():
+                self._block_names += self.select([0]).residuals(self.init([0]))
+        return tuple(self._block_names)
 
     def select(self, index: Sequence[int] | Tensor) -> PINN:
         """The same problem for some of the members (in that order; repetition is allowed)."""
@@ -243,20 +251,22 @@ class PINN:
             losses.append(one._with_decay(one._total(one._residuals(jet)), params[rows]))
         return torch.cat(losses)
 
-    def linearised(self, params: Tensor) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
+    def linearised(self, params: Tensor) -> tuple[Tensor, Tensor, HessianProduct]:
         """Loss, gradient, and what gives products with the Hessian at one point.
 
         Args:
             params: ``[M, P]``.
 
         Returns:
-            Loss ``[M]``, gradient ``[M, P]``, and a function from ``v [M, P]`` to the exact products ``H v``,
-            ``[M, P]``. The function holds much memory (:attr:`curvature_bytes_per_member`): it is meant for many
+            Loss ``[M]``, gradient ``[M, P]``, and a function from ``v [M, P]`` (and a mask ``[M]`` of the members whose
+            products are wanted) to the exact products ``H v``, ``[M, P]``; zeros stand where a whole group of members is
+            not wanted. The function holds much memory (:attr:`curvature_bytes_per_member`): it is meant for many
             products, and then to be dropped.
         """
         parts: list[tuple[slice, JetHessian, Tensor | None]] = []
         losses, grads = [], []
-        size = self._group_for(self.curvature_bytes_per_member)
+        budget = GPU_WORKSPACE_BYTES if self.device.type == "cuda" else CPU_CURVATURE_BYTES
+        size = max(1, budget // self.curvature_bytes_per_member)
         for rows in _groups(len(params), size):
             one, p = self._take(rows), params[rows].detach()
             hessian = JetHessian(self.model, p, one._seed, self.layout, lambda jet, one=one: one._total(one._residuals(jet)))
@@ -265,12 +275,14 @@ class PINN:
             grads.append(hessian.grad if decay is None else hessian.grad.addcmul(p, decay, value=2.0))
             parts.append((rows, hessian, decay))
 
-        def product(v: Tensor) -> Tensor:
-            products = []
+        def product(v: Tensor, wanted: Tensor | None = None) -> Tensor:
+            result = torch.zeros_like(v)
             for rows, hessian, decay in parts:
-                hv = hessian.product(v[rows])
-                products.append(hv if decay is None else hv.addcmul_(v[rows], decay, value=2.0))
-            return torch.cat(products)
+                if wanted is None or wanted[rows].any():
+                    result[rows] = hessian.product(v[rows])
+                    if decay is not None:
+                        result[rows].addcmul_(v[rows], decay, value=2.0)
+            return result
 
         return torch.cat(losses), torch.cat(grads), product
 
@@ -288,7 +300,8 @@ class PINN:
     @property
     def group_size(self) -> int:
         """How many members are evaluated at a time."""
-        return self._group_for(self.workspace_bytes_per_member)
+        budget = GPU_WORKSPACE_BYTES if self.device.type == "cuda" else CPU_WORKSPACE_BYTES
+        return max(1, budget // self.workspace_bytes_per_member)
 
     @property
     def workspace_bytes_per_member(self) -> int:
@@ -333,10 +346,6 @@ class PINN:
         if self.augmentation is not None:
             other.augmentation = self.augmentation.take(index)
         return other
-
-    def _group_for(self, bytes_per_member: int) -> int:
-        budget = GPU_WORKSPACE_BYTES if self.device.type == "cuda" else CPU_WORKSPACE_BYTES
-        return max(1, budget // bytes_per_member)
 
     def _workspace(self, capacity: int) -> JetWorkspace:
         if not self._workspaces or next(iter(self._workspaces)) < capacity:

@@ -92,7 +92,7 @@ class AugmentedLagrangian:
 
     def init(self, problem: Problem, params: Tensor, seeds: Sequence[int] | None = None) -> AugmentedLagrangianState:
         """The state before the first step, at ``params [M, P]``; nothing here is random, so ``seeds`` are not used."""
-        width = problem.constraints(params[:1], self._blocks(problem)).shape[1] if len(params) else 0
+        width = problem.select([0]).constraints(params[:1], self._blocks(problem)).shape[1]
         state = AugmentedLagrangianState.around(
             self.inner.init(problem, params),
             multipliers=params.new_zeros(len(params), width),

@@ -92,7 +92,7 @@ class Strategy:
         """Checks that there is something to do.
 
         Raises:
-            UserError: if there is no stage, or nothing after the last rung of a curriculum.
+            UserError: if there is no stage, nothing after the last rung of a curriculum, or something before it.
         """
         if not self.stages:
             raise UserError("a strategy needs at least one stage, such as Strategy((LBFGS(),))")
@@ -100,6 +100,14 @@ class Strategy:
             raise UserError(
                 f"{type(self.stages[-1]).__name__} ends below the members' own coefficients; let a stage follow that trains "
                 "at those, such as LBFGS()"
+            )
+
+        # Members of one seed share the rungs, which is right only as long as nothing has parted them.
+        late = next((stage for stage in self.stages[1:] if isinstance(stage, Itinerary)), None)
+        if late is not None:
+            raise UserError(
+                f"{type(late).__name__} must come first: what stands before it would train each member at its own coefficient; "
+                "put the other stages behind it"
             )
 
     @cached_property

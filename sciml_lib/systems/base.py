@@ -119,6 +119,8 @@ class System(ABC):
         A draw is the beginning of one seeded permutation of the 25,500 points (x running fastest), so with one seed
         a smaller set is part of every larger one, and no set depends on the coefficient.
 
+        On a tensor grid (:meth:`on_grid`) the points are always all there are, whatever ``n``.
+
         Args:
             n: number of points.
             data_seed: seed of the permutation; a sequence of integers is one seed, too.
@@ -129,15 +131,15 @@ class System(ABC):
         Raises:
             UserError: if ``n`` is not between 1 and the number of points there are.
         """
+        x, t = self.axes(self.grid)
+        if self.whole_grid:
+            return _mesh(x, t)
         if not 1 <= n <= self.max_collocation:
             n_x, n_t = self.grid
             raise UserError(
                 f"n_data={n} is impossible: the {n_x} x {n_t} grid has {self.max_collocation} points for the residual; "
                 f"choose between 1 and {self.max_collocation}"
             )
-        x, t = self.axes(self.grid)
-        if self.whole_grid:
-            return _mesh(x, t)
         pool = _mesh(x[1:-1], t[1:])
         drawn = np.random.RandomState(data_seed).permutation(len(pool))[:n]
         return pool[torch.from_numpy(drawn)]

@@ -45,7 +45,7 @@ class ReactionDiffusion(System):
         Raises:
             UserError: if one of them is not positive.
         """
-        if not min(nu, width, time_step) > 0:
+        if not all(constant > 0 for constant in (nu, width, time_step)):
             raise UserError(f"nu={nu}, width={width} and time_step={time_step} must be positive, such as 2, 0.5 and 0.01")
         self.nu, self.width, self.time_step = nu, width, time_step
 

@@ -1,0 +1,231 @@
+"""A curriculum against a loop over its rungs with ``torch.optim.LBFGS``; who shares a rung; and every bad number. Float64."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from sciml_lib import systems
+from sciml_lib.errors import UserError
+from sciml_lib.models import MLP
+from sciml_lib.problems import PINN
+from sciml_lib.strategies import LBFGS, Adam, Curriculum, MemberResult, Strategy, TimeLimitReached, train
+
+RUNG, LAST = LBFGS(max_iterations=6, history=5), LBFGS(max_iterations=8, history=5)
+SHORT = Strategy((Curriculum(rungs=6, step=0.5, solver=RUNG), LAST))
+TARGETS, SEEDS = [0.5, 1.0, 2.25, 3.0, 1.0, 3.0], [4, 4, 4, 4, 7, 7]
+
+
+def make_problem(targets: Sequence[float] = TARGETS, dtype: torch.dtype = torch.float64, kind: type[PINN] = PINN) -> PINN:
+    return kind(systems.get("convection"), MLP(hidden=(5, 5)), targets, 20, data_seed=3, dtype=dtype)
+
+
+def run(
+    problem: PINN, seeds: Sequence[int] = SEEDS, results: dict[int, MemberResult] | None = None, **options: object
+) -> dict[int, MemberResult]:
+    results = {} if results is None else results
+    train(problem, seeds, SHORT, on_result=results.__setitem__, **options)
+    return results
+
+
+def assert_same(a: dict[int, MemberResult], b: dict[int, MemberResult]) -> None:
+    assert sorted(a) == sorted(b)
+    for m in a:
+        torch.testing.assert_close(a[m].params, b[m].params, rtol=1e-6, atol=1e-8)
+        assert (a[m].status, a[m].iterations, a[m].evaluations) == (b[m].status, b[m].iterations, b[m].evaluations)
+
+
+def test_legs_are_the_rungs_and_then_the_members_own_coefficients() -> None:
+    legs = SHORT.legs
+    assert [leg.coefficient for leg in legs] == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, None]
+    assert [leg.stage for leg in legs] == [RUNG] * 6 + [LAST]
+    assert Curriculum().legs[-1].coefficient == 69.5
+    assert Curriculum().top == 70.0
+    problem = make_problem()
+    draws = [leg.view(problem).points["residual"] for leg in legs]
+    for i, one in enumerate(draws):
+        for other in draws[:i]:
+            assert not torch.equal(one, other)
+    assert torch.equal(draws[-1], problem.points["residual"])
+    assert legs[-1].view(problem).coefficients.tolist() == TARGETS
+    # Another seed of the data gives other rungs, too.
+    other = PINN(problem.system, problem.model, TARGETS, 20, data_seed=4, dtype=torch.float64)
+    assert not torch.equal(legs[0].view(other).points["residual"], draws[0])
+
+
+def test_a_rungs_points_are_those_of_its_seed() -> None:
+    problem = make_problem()
+    x = np.linspace(0.0, 2.0 * math.pi, 257)[1:-1]
+    t = np.linspace(0.0, 1.0, 101)[1:]
+    pool = np.stack([np.tile(x, 100), np.repeat(t, 255)], axis=1)
+    for k, leg in enumerate(SHORT.legs[:3]):
+        drawn = pool[np.random.RandomState((3, k + 1)).permutation(25_500)[:20]]
+        np.testing.assert_allclose(leg.view(problem).points["residual"], drawn, rtol=0, atol=1e-14)
+
+
+def test_members_of_one_seed_share_the_rungs_below_their_coefficients() -> None:
+    groups = [leg.groups(TARGETS, SEEDS) for leg in SHORT.legs]
+    assert groups[0] == [[0, 1, 2, 3], [4, 5]]  # everybody begins at 0
+    assert groups[1] == [[1, 2, 3], [4, 5]]  # 0.5 is a target, not a rung, for member 0
+    assert groups[2] == [[2, 3], [5]]
+    assert groups[3] == groups[4] == [[2, 3], [5]]
+    assert groups[5] == [[3], [5]]
+    assert groups[6] == [[m] for m in range(6)]
+
+
+def test_a_target_that_float32_moves_above_its_rung_is_still_the_rung() -> None:
+    target = torch.tensor([0.1, 0.7, 6.3], dtype=torch.float32).tolist()
+    curriculum = Curriculum(rungs=63, step=0.1, solver=RUNG)
+    for value, rungs in zip(target, (1, 7, 63), strict=True):
+        assert sum(bool(leg.groups([value], [0])) for leg in curriculum.legs) == rungs
+    curriculum.check(make_problem([0.1, 6.3], torch.float32))
+
+
+def plain_lbfgs(problem: PINN, solver: LBFGS, x0: Tensor) -> tuple[Tensor, int, int]:
+    x = x0.clone().requires_grad_()
+    optimiser = torch.optim.LBFGS(
+        [x], max_iter=solver.max_iterations, history_size=solver.history, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        loss = problem.loss(x[None])[0]
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    state = optimiser.state[x]
+    return x.detach(), state["n_iter"], state["func_evals"]
+
+
+@pytest.mark.usefixtures("searches_of_25_trials")
+def test_every_member_climbs_its_rungs_one_after_the_other() -> None:
+    problem = make_problem()
+    results = run(problem)
+    for m, (target, seed) in enumerate(zip(TARGETS, SEEDS, strict=True)):
+        one = problem.select([m])
+        x = problem.init([seed])[0]
+        iterations = evaluations = rung = 0
+        while 0.5 * rung < target:
+            here = one.at(torch.tensor([0.5 * rung])).redrawn((3, rung + 1))
+            x, n_iter, n_eval = plain_lbfgs(here, RUNG, x)
+            iterations, evaluations, rung = iterations + n_iter, evaluations + n_eval, rung + 1
+        x, n_iter, n_eval = plain_lbfgs(one, LAST, x)
+        assert (results[m].iterations, results[m].evaluations) == (iterations + n_iter, evaluations + n_eval)
+        torch.testing.assert_close(results[m].params, x, rtol=1e-6, atol=1e-8)
+        assert results[m].train_loss == pytest.approx(one.loss(x[None]).item(), rel=1e-6)
+
+
+class Counted(PINN):
+    """Counts the rows that are evaluated at each coefficient."""
+
+    rows: dict[float, int]
+
+    def value_and_grad(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        for coefficient in self.coefficients.tolist():
+            self.rows[coefficient] = self.rows.get(coefficient, 0) + 1
+        return super().value_and_grad(params)
+
+
+def test_members_of_one_seed_share_their_evaluations() -> None:
+    together = make_problem([2.75] * 3, kind=Counted)
+    together.rows = {}
+    results = run(together, [4, 4, 4])
+    alone = make_problem([2.75], kind=Counted)
+    alone.rows = {}
+    assert_same({0: results[2]}, run(alone, [4]))
+    rungs = [0.5 * k for k in range(6)]
+    assert {c: together.rows[c] for c in rungs} == {c: alone.rows[c] for c in rungs}
+    assert together.rows[2.75] == 3 * alone.rows[2.75]
+    assert sum(alone.rows.values()) == results[0].evaluations
+    other = make_problem([2.75] * 2, kind=Counted)
+    other.rows = {}
+    run(other, [4, 5])  # two seeds share nothing
+    assert all(other.rows[c] > together.rows[c] for c in rungs)
+
+
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_lanes_do_not_change_any_member(width: int) -> None:
+    assert_same(run(make_problem(), width=width), run(make_problem()))
+
+
+@pytest.mark.parametrize("width", [None, 2])
+def test_stopped_and_resumed_at_every_step_gives_the_same(tmp_path: Path, width: int | None) -> None:
+    checkpoint = tmp_path / "c.pt"
+    results: dict[int, MemberResult] = {}
+    stops = 0
+    while len(results) < 6 or checkpoint.exists():
+        try:
+            run(make_problem(), SEEDS, results, width=width, checkpoint=checkpoint, deadline=time.monotonic())
+        except TimeLimitReached:
+            stops += 1
+    assert stops > 30
+    assert_same(results, run(make_problem(), width=width))
+
+
+class Poisoned(PINN):
+    """The loss of one coefficient is not a number."""
+
+    def value_and_grad(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        loss, grad = super().value_and_grad(params)
+        bad = self.coefficients == 1.5
+        return torch.where(bad, torch.nan, loss), grad
+
+
+def test_members_that_diverge_on_a_rung_are_reported_and_the_others_go_on() -> None:
+    ours, expected = run(make_problem(kind=Poisoned)), run(make_problem())
+    assert sorted(ours) == list(range(6))
+    lost = [2, 3, 5]  # all that climb above 1.5
+    for m in lost:
+        assert ours[m].status == "diverged"
+        assert ours[m].evaluations < expected[m].evaluations
+        del expected[m], ours[m]
+    assert_same(ours, expected)
+
+
+def test_seconds_of_a_shared_lane_are_divided() -> None:
+    start = time.perf_counter()
+    results = run(make_problem([2.5] * 4), [4] * 4)
+    spent = time.perf_counter() - start
+    assert 0 < sum(result.seconds for result in results.values()) < spent
+
+
+def test_nothing_may_part_the_members_before_the_rungs() -> None:
+    with pytest.raises(UserError, match="Curriculum must come first"):
+        Strategy((Adam(steps=3), Curriculum(rungs=2, step=0.5, solver=RUNG), LAST))
+
+
+def test_too_few_rungs_are_refused_with_the_number_that_would_do() -> None:
+    said = r"beta=3 \(6 rungs of 0.5\) and 3.2 lies above; choose at least 7 rungs"
+    with pytest.raises(UserError, match=said):
+        run(make_problem([1.0, 3.2]), [0, 1])
+    Curriculum(rungs=7, solver=RUNG).check(make_problem([1.0, 3.2]))
+
+
+def test_a_problem_without_a_coefficient_is_refused() -> None:
+    class Nameless(systems.Convection):
+        coefficient_name = ""
+
+    problem = PINN(Nameless(), MLP(hidden=(4,)), [1.0], 10)
+    with pytest.raises(UserError, match="this one has none; choose another strategy"):
+        run(problem, [0])
+
+
+def test_a_strategy_does_not_end_with_a_curriculum() -> None:
+    with pytest.raises(UserError, match=r"Curriculum ends below .* such as LBFGS\(\)"):
+        Strategy((LAST, Curriculum(rungs=2)))
+    with pytest.raises(UserError, match="at least one stage"):
+        Strategy(())
+
+
+@pytest.mark.parametrize("options", [{"rungs": 0}, {"rungs": -3}, {"step": 0.0}, {"step": -0.5}, {"step": math.nan}])
+def test_impossible_numbers_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(UserError, match="rungs >= 1 and step > 0"):
+        Curriculum(**options)
