@@ -17,6 +17,7 @@ import torch
 import sciml_lib
 from sciml_lib import sweeps
 from sciml_lib.errors import UserError
+from sciml_lib.regimes import thresholds
 from sciml_lib.strategies import LBFGS, Adam, Strategy
 from sciml_lib.sweeps import catalog, dataset, devices, estimate, execution, planner, provenance, store
 from sciml_lib.sweeps.spec import Plan, Reduction, Sweep
@@ -97,6 +98,42 @@ def test_the_panel_is_the_published_grid() -> None:
     assert catalog.get("pinn/convection/lbfgs").at("smoke").hash != paper.hash
     (table_2,) = catalog.get("pinn/convection/lbfgs-literal").at("paper").strategy.stages
     assert table_2 == LBFGS(2_000, 2_500, 100, 1e-7, 1e-9, 1.0)
+
+
+def test_the_pinn_rows_of_table_5_are_the_panels() -> None:
+    rows = {row for row in thresholds.table5() if row.startswith("pinn/")}
+    assert len(rows) == 15 and rows <= set(catalog.ids())
+    for row in rows:
+        sweep = catalog.get(row)
+        laptop = sweep.at("laptop")
+        assert len(laptop.coefficients) >= 5 and len(laptop.n_data) >= 4
+        assert len(laptop.seeds) >= (2 if row.split("/")[2] in ("lbfgs", "ropinn") else 1)
+        assert sweep.at("paper").seeds == (0, 1, 2, 3, 4)
+        assert sweep.at("paper").strategy == sweep.strategy
+
+
+def test_the_strategies_are_those_of_table_2() -> None:
+    """The table of the paper, line by line; the base solver is the first chapter's."""
+    base = (Adam(2_000, 1e-3), LBFGS(10_000, 12_500, 100, 1e-7, 1e-9, 1.0))
+    inner = LBFGS(2_000, 2_500, 100, 1e-7, 1e-9, 1.0)
+    for system in ("convection", "reaction", "wave", "reaction-diffusion"):
+        *before, alm = catalog.get(f"pinn/{system}/alm").strategy.stages
+        assert (tuple(before), alm.outer, alm.inner, alm.penalty, alm.growth) == (base, 50, inner, 2.0, 1.2)
+        warm, ropinn = catalog.get(f"pinn/{system}/ropinn").strategy.stages
+        assert warm == base[0]
+        assert (ropinn.calls, ropinn.initial_region, ropinn.window, ropinn.max_region) == (1_000, 1e-5, 5, 0.01)
+        assert (ropinn.solver.max_iterations, ropinn.solver.max_evaluations) == (20, 25)
+    for system in ("convection", "reaction"):
+        adam, lbfgs, nncg = catalog.get(f"pinn/{system}/nncg").strategy.stages
+        assert (adam, lbfgs.max_iterations, nncg.steps, nncg.rank) == (base[0], 1_000, 2_000, 50)
+        assert (nncg.damping, nncg.cg_iterations, nncg.cg_tolerance, nncg.refresh) == (1e-2, 1_000, 1e-5, 100)
+        assert catalog.get(f"pinn/{system}/nncg-base").strategy.stages == (adam, lbfgs)
+    curriculum, last = catalog.get("pinn/convection/cl").strategy.stages
+    assert (curriculum.rungs, curriculum.step, curriculum.solver, last) == (140, 0.5, inner, inner)
+    assert curriculum.top == max(catalog.get("pinn/convection/cl").coefficients) == 70
+    alm = catalog.get("pinn/convection/alm").strategy.stages[-1]
+    assert (alm.weight, alm.decay) == (((0.0, 500.0), (50.0, 100.0)), ((0.0, 0.0), (50.0, 1e-3)))
+    assert catalog.get("pinn/convection/alm-pde").strategy.stages[-1] == dataclasses.replace(alm, constrained=("residual",))
 
 
 def test_every_sweep_has_the_three_profiles_and_its_id_says_its_system() -> None:
