@@ -150,6 +150,27 @@ def test_a_member_that_diverges_is_reported_and_the_others_go_on() -> None:
     assert_same(ours, expected)
 
 
+def test_a_member_that_diverged_before_a_cut_is_reported_all_the_same(tmp_path: Path) -> None:
+    class Poisoned(PINN):
+        def init(self, seeds: object) -> torch.Tensor:
+            params = super().init(seeds)
+            params[1] = torch.nan
+            return params
+
+    plain = make_problem(3)
+    problem = Poisoned(plain.system, plain.model, plain.coefficients, plain.n_data, dtype=torch.float64)
+    results: dict[int, MemberResult] = {}
+    with pytest.raises(TimeLimitReached):  # member 1 ends with the first step of the first leg
+        run(problem, checkpoint=tmp_path / "c.pt", deadline=time.monotonic())
+    strategies_train = {"on_result": results.__setitem__, "checkpoint": tmp_path / "c.pt"}
+    first: dict[int, MemberResult] = {}
+    with pytest.raises(TimeLimitReached):
+        train(problem, range(3), SHORT, on_result=first.__setitem__, deadline=time.monotonic())
+    assert first[1].status == "diverged"  # reported where it ended, not at the end of the leg
+    train(problem, range(3), SHORT, **strategies_train)
+    assert sorted({**first, **results}) == [0, 1, 2]
+
+
 def test_progress_counts_up_to_the_end() -> None:
     seen: list[Progress] = []
     run(make_problem(), progress=seen.append)

@@ -52,7 +52,10 @@ class MemberResult:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an ensemble is: members finished, in all and in training, and evaluations done and expected at most."""
+    """How far an ensemble is: members finished, in all and in training, and evaluations done and expected at most.
+
+    Evaluations that several members share count for each of them.
+    """
 
     finished: int
     total: int
@@ -132,6 +135,8 @@ def train(
     strategy.check(problem)
     identity = _identity(problem, seeds, strategy, width)
     legs = strategy.legs
+    takers = (sum(map(len, leg.groups(problem.coefficients.tolist(), seeds))) for leg in legs)
+    expected = sum(n * leg.stage.expected_evaluations for n, leg in zip(takers, legs, strict=True))
     ensemble = _load(checkpoint, identity, problem, legs) or _Ensemble.fresh(problem.init(seeds))
     last_save = time.monotonic()
     try:
@@ -142,14 +147,14 @@ def train(
                 _advance(ensemble, stretch)
                 _retire(ensemble, stretch, problem, final, on_result)
                 if progress is not None:
-                    progress(_progress(ensemble, stretch, strategy))
+                    progress(_progress(ensemble, stretch, expected))
                 now = time.monotonic()
                 if deadline is not None and now >= deadline:
                     raise TimeLimitReached
                 if checkpoint is not None and now - last_save >= checkpoint_seconds:
                     _save(checkpoint, identity, ensemble)
                     last_save = time.monotonic()
-            _next_leg(ensemble, stretch, problem, final, on_result)
+            ensemble.leg, ensemble.waiting = ensemble.leg + 1, None
     except TimeLimitReached:
         if checkpoint is not None:
             _save(checkpoint, identity, ensemble)
@@ -219,7 +224,7 @@ def _advance(ensemble: _Ensemble, stretch: _Stretch) -> None:
 def _retire(
     ensemble: _Ensemble, stretch: _Stretch, problem: Problem, final: bool, on_result: Callable[[int, MemberResult], None]
 ) -> None:
-    """Takes ended members out of their lanes; in the final leg they are reported."""
+    """Takes ended members out of their lanes; in the final leg, and where they diverged, they are reported."""
     state = ensemble.state
     ended = state.status != Status.RUNNING
     if not ended.any():
@@ -235,19 +240,8 @@ def _retire(
     stay = (~ended).nonzero()[:, 0]
     ensemble.lanes = [ensemble.lanes[i] for i in stay.tolist()]
     ensemble.state = state.select(stay) if len(stay) else None
-    if final:
-        _report(ensemble, problem, members, on_result)
-
-
-def _next_leg(
-    ensemble: _Ensemble, stretch: _Stretch, problem: Problem, final: bool, on_result: Callable[[int, MemberResult], None]
-) -> None:
-    """Everybody who has not diverged waits for the next leg; who has is reported now."""
-    ensemble.leg += 1
-    ensemble.waiting = None
-    if not final:
-        lost = [m for group in stretch.sharers.values() for m in group if ensemble.status[m] == Status.DIVERGED]
-        _report(ensemble, problem, lost, on_result)
+    over = [m for m in members if final or ensemble.status[m] == Status.DIVERGED]
+    _report(ensemble, problem, over, on_result)
 
 
 @torch.no_grad()
@@ -271,13 +265,12 @@ def _report(ensemble: _Ensemble, problem: Problem, members: list[int], on_result
         )
 
 
-def _progress(ensemble: _Ensemble, stretch: _Stretch, strategy: Strategy) -> Progress:
+def _progress(ensemble: _Ensemble, stretch: _Stretch, expected: int) -> Progress:
     done = int(ensemble.evaluations.sum())
     if ensemble.state is not None:
         sizes = torch.tensor([len(stretch.sharers[lane]) for lane in ensemble.lanes])
         done += int((ensemble.state.total_evaluations * sizes).sum())
-    total = len(ensemble.params)
-    return Progress(ensemble.finished, total, len(ensemble.lanes), done, total * strategy.expected_evaluations)
+    return Progress(ensemble.finished, len(ensemble.params), len(ensemble.lanes), done, expected)
 
 
 def _identity(problem: Problem, seeds: Sequence[int], strategy: Strategy, width: int | None) -> str:

@@ -127,8 +127,3 @@ class Strategy:
         for stage in self.stages:
             if hasattr(stage, "check"):
                 stage.check(problem)
-
-    @property
-    def expected_evaluations(self) -> int:
-        """Evaluations one member asks for at most."""
-        return sum(leg.stage.expected_evaluations for leg in self.legs)

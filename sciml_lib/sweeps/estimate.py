@@ -83,8 +83,8 @@ def calibrated(plan: Plan, cells: Collection[Cell], device: torch.device) -> flo
     ends = sorted({amounts[0], amounts[-1]})
     measured = {}
     for n in ends:
-        members = [cell.coefficient for cell in cells if cell.n_data == n]
-        measured[n] = _seconds_a_run(plan, members, n, device, CALIBRATION_SECONDS / len(ends))
+        members = [cell for cell in cells if cell.n_data == n]
+        measured[n] = _seconds_a_run(plan, members, device, CALIBRATION_SECONDS / len(ends))
     return _interpolated(measured, cells)
 
 
@@ -116,15 +116,18 @@ def time_left(
     return Estimate(seconds)
 
 
-def _seconds_a_run(plan: Plan, members: list[float], n_data: int, device: torch.device, limit: float) -> float:
-    """A member's share of the time of its whole budget, from steps of every stage."""
+def _seconds_a_run(plan: Plan, cells: list[Cell], device: torch.device, limit: float) -> float:
+    """A run's share of the time of the whole budget of some with the same n_data, from steps of every stage."""
+    coefficients, seeds, n_data = [cell.coefficient for cell in cells], [cell.seed for cell in cells], cells[0].n_data
     # On a CPU the cost is in proportion to the members; a GPU has to be measured as it will be used.
-    count = min(len(members), 4) if device.type == "cpu" else len(members)
+    count = min(len(cells), 4) if device.type == "cpu" else len(cells)
     count = min(count, planner.lanes(plan, n_data, count, device, devices.memory_budget(device)))
-    problem = plan.problem(members[:count], n_data, device)
-    legs = {type(leg.stage): leg for leg in plan.strategy.legs}.values()  # the rungs of a curriculum cost the same
-    rates = {type(leg.stage): _seconds_an_evaluation(leg, problem, limit / len(legs)) for leg in legs}
-    return sum(rates[type(leg.stage)] * leg.stage.expected_evaluations for leg in plan.strategy.legs)
+    problem = plan.problem(coefficients[:count], n_data, device)
+    kinds = {type(leg.stage): leg for leg in plan.strategy.legs}  # the rungs of a curriculum cost the same
+    rates = {kind: _seconds_an_evaluation(leg, problem, limit / len(kinds)) for kind, leg in kinds.items()}
+    # Members that share a lane are trained once.
+    lanes = ((leg.stage, len(leg.groups(coefficients, seeds))) for leg in plan.strategy.legs)
+    return sum(n * rates[type(stage)] * stage.expected_evaluations for stage, n in lanes) / len(cells)
 
 
 def _seconds_an_evaluation(leg: Leg, problem: PINN, limit: float) -> float:

@@ -184,7 +184,6 @@ class _Bar:
 
     def __init__(self, plan: Plan, wanted: Sequence[Cell], writer: Writer, visible: bool) -> None:
         self._writer, self._wanted = writer, wanted
-        self._budget = plan.strategy.expected_evaluations
         options: dict[str, Any] = {} if visible else {"disable": True}  # left out, TQDM_DISABLE decides
         self._bar = tqdm(
             total=sum(map(_cost, wanted)),
@@ -209,7 +208,8 @@ class _Bar:
             return
         rows = self._writer.rows
         ended = [rows[cell] for cell in ensemble.cells if cell in rows]
-        used = max(0, progress.evaluations - sum(row.evaluations for row in ended)) / self._budget
+        budget = progress.expected_evaluations / progress.total
+        used = max(0, progress.evaluations - sum(row.evaluations for row in ended)) / budget
         partial = min(used, len(ensemble.cells) - len(ended)) * _cost(ensemble.cells[0])
         done = [cell for cell in self._wanted if cell in rows]
         self._bar.set_postfix_str(
