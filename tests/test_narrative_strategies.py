@@ -84,7 +84,7 @@ def test_a_shift_counts_only_beyond_the_bands(five):
 
 def test_every_cut_of_the_budget_is_in_the_table(five):
     table = narrative.budgets(five)
-    for here, full in (("75 calls", "1,000 calls"), ("up to 40 iterations", "50 calls of up to 2,000 iterations")):
+    for here, full in (("250 calls", "1,000 calls"), ("up to 100 iterations", "50 calls of up to 2,000 iterations")):
         assert here in table and full in table
     assert "| L-BFGS |" in table and "the same" in table
     equal = narrative.budgets({"a": five["NNCG"], "b": five["NNCG"]})

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from sciml_lib.errors import unknown
-from sciml_lib.strategies import LBFGS, NNCG, Adam, AugmentedLagrangian, Curriculum, RoPINN, Strategy
-from sciml_lib.strategies.alm import CONDITIONS
+from sciml_lib.strategies import Strategy
+from sciml_lib.sweeps import table2
 from sciml_lib.sweeps.spec import Reduction, Sweep
+from sciml_lib.sweeps.table2 import TABLE_2_LBFGS, TINY, TINY_LBFGS, WARM_UP, damped, warm_then_lbfgs
 
 # --- Fig. 1(a), Fig. 2(a) and Fig. 3(b): ticks of both axes of the published map ---
 CONVECTION_BETA = (5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0, 70.0)
@@ -19,34 +20,7 @@ CONVECTION_N_DATA = (100, 150, 200, 250, 500, 1000, 2000, 5000, 10_000, 15_000, 
 # --- The paper: five seeds for PINNs; the numbers 0 to 4 are those of the released code's earlier sweeps ---
 SEEDS = (0, 1, 2, 3, 4)
 
-# --- Table 2, row L-BFGS: learning rate 1, history 100, tolerances 1e-7 and 1e-9, full batch ---
-# The line search (strong Wolfe) and the evaluations (1.25 times the iterations) are the released code's.
-TABLE_2_LBFGS = LBFGS(
-    max_iterations=2_000,
-    max_evaluations=2_500,
-    history=100,
-    tolerance_grad=1e-7,
-    tolerance_change=1e-9,
-    learning_rate=1.0,
-)
-# An earlier convection script of the released code makes one call of 10,000; then float32 runs end by themselves.
-LONG_LBFGS = replace(TABLE_2_LBFGS, max_iterations=10_000, max_evaluations=12_500)
-
-WARM_UP = 2_000
-"""Adam steps before L-BFGS: the number in Table 2's row NNCG, and of the lengths in the study below the one whose test
-errors come nearest to the published ones."""
-
-WARM_UP_RATE = 1e-3  # Table 2, row NNCG
-
-
-def warm_then_lbfgs(steps: int) -> Strategy:
-    """L-BFGS with the long budget after so many steps of Adam."""
-    return Strategy((Adam(steps, WARM_UP_RATE), LONG_LBFGS) if steps else (LONG_LBFGS,))
-
-
-# --- Budgets of the profile `smoke`: seconds in all, on one core; the maps mean nothing ---
-TINY_LBFGS = LBFGS(max_iterations=25, max_evaluations=32, history=100)
-TINY = Strategy((Adam(10, WARM_UP_RATE), TINY_LBFGS))
+SMOKE = "Shows in seconds that everything works; its map means nothing."
 
 PANEL = Sweep(
     id="pinn/convection/lbfgs",
@@ -65,7 +39,7 @@ PANEL = Sweep(
     ),
     profiles={
         "smoke": Reduction(
-            why="Shows in seconds that everything works; its map means nothing.",
+            why=SMOKE,
             coefficients=(5.0, 15.0, 70.0),
             n_data=(100, 250),
             n_seeds=2,
@@ -88,7 +62,7 @@ LITERAL = replace(  # the same grid, seeds and network
     reading="Table 2 of the paper: 2,000 iterations of L-BFGS from a random start; the network is the released code's.",
     profiles={
         "smoke": Reduction(
-            why="Shows in seconds that everything works; its map means nothing.",
+            why=SMOKE,
             coefficients=(5.0, 15.0, 70.0),
             n_data=(100, 250),
             n_seeds=2,
@@ -200,170 +174,34 @@ AXES = {
     ),
 }
 
-WARM = Adam(WARM_UP, WARM_UP_RATE)
-TINY_WARM = Adam(10, WARM_UP_RATE)
-
-# --- Table 2, row ALM: 50 calls of 2,000 iterations, penalty from 2, growth 1.2, after an ordinary training ---
-# Which blocks are constrained, their weight and decay: the released code and an earlier script of it.
-ALM_WEIGHT = {"convection": ((0.0, 500.0), (50.0, 100.0))}
-ALM_DECAY = {"convection": ((0.0, 0.0), (50.0, 1e-3))}
-
-
-def alm(system: str, constrained: tuple[str, ...] = (CONDITIONS,)) -> AugmentedLagrangian:
-    """The row ALM for one equation."""
-    return AugmentedLagrangian(
-        outer=50,
-        inner=TABLE_2_LBFGS,
-        penalty=2.0,
-        growth=1.2,
-        constrained=constrained,
-        weight=ALM_WEIGHT.get(system, ((0.0, 100.0),)),
-        decay=ALM_DECAY.get(system, ((0.0, 0.0),)),
-    )
-
-
-# --- Table 2, row RoPINN: 1,000 calls (of PyTorch's 20 iterations), region 1e-5, window 5 ---
-TABLE_2_ROPINN = RoPINN(
-    calls=1_000,
-    solver=replace(TABLE_2_LBFGS, max_iterations=20, max_evaluations=25),
-    initial_region=1e-5,
-    window=5,
-    max_region=0.01,
-)
-
-# --- Table 2, row NNCG: Adam 2,000 at 1e-3, L-BFGS 1,000, NNCG 2,000 with rank 50; the rest is the released code's ---
-NNCG_BASE = (Adam(2_000, WARM_UP_RATE), replace(TABLE_2_LBFGS, max_iterations=1_000, max_evaluations=1_250))
-TABLE_2_NNCG = NNCG(steps=2_000, rank=50, refresh=100, damping=1e-2, cg_iterations=1_000, cg_tolerance=1e-5)
-
-# --- Table 2, row CL: 140 stages of 2,000 iterations; the step is 0.5 (the table's 0.05 would end at beta = 7) ---
-TABLE_2_CL = Curriculum(rungs=140, step=0.5, solver=TABLE_2_LBFGS)
-
-
-def short(stage: LBFGS, iterations: int) -> LBFGS:
-    """L-BFGS with another budget."""
-    return replace(stage, max_iterations=iterations, max_evaluations=iterations * 5 // 4)
-
-
-def _damped(strategy: Strategy, damping: float) -> Strategy:
-    return Strategy((*strategy.stages[:-1], replace(strategy.stages[-1], damping=damping)))
-
-
-def strategies_of(name: str, system: str) -> tuple[Strategy, Strategy, Strategy]:
-    """A strategy as Table 2 has it, with the budget of a laptop and with that of a smoke run."""
-    tiny = short(TINY_LBFGS, 5)
-    if name == "lbfgs":
-        return warm_then_lbfgs(WARM_UP), warm_then_lbfgs(WARM_UP), TINY
-    if name in ("alm", "alm-pde"):
-        full = alm(system, (CONDITIONS,) if name == "alm" else ("residual",))
-        return (
-            Strategy((WARM, LONG_LBFGS, full)),
-            Strategy((WARM, TABLE_2_LBFGS, replace(full, inner=short(TABLE_2_LBFGS, 40)))),
-            Strategy((TINY_WARM, TINY_LBFGS, replace(full, outer=3, inner=tiny))),
-        )
-    if name in ("ropinn", "ropinn-grid"):
-        return (
-            Strategy((WARM, TABLE_2_ROPINN)),
-            Strategy((WARM, replace(TABLE_2_ROPINN, calls=75))),
-            Strategy((TINY_WARM, replace(TABLE_2_ROPINN, calls=3, solver=tiny))),
-        )
-    if name == "nncg":
-        return (
-            Strategy((*NNCG_BASE, TABLE_2_NNCG)),
-            Strategy((*NNCG_BASE, replace(TABLE_2_NNCG, steps=80, refresh=40, cg_iterations=30))),
-            Strategy((TINY_WARM, TINY_LBFGS, replace(TABLE_2_NNCG, steps=3, rank=5, cg_iterations=3))),
-        )
-    if name == "nncg-base":
-        return Strategy(NNCG_BASE), Strategy(NNCG_BASE), TINY
-    if name == "cl":
-        return (
-            Strategy((TABLE_2_CL, TABLE_2_LBFGS)),
-            Strategy((replace(TABLE_2_CL, solver=short(TABLE_2_LBFGS, 100)), TABLE_2_LBFGS)),
-            Strategy((replace(TABLE_2_CL, rungs=7, step=10.0, solver=tiny), TINY_LBFGS)),
-        )
-    raise unknown("strategy", name, STRATEGY_WORDS)
-
-
-STRATEGY_WORDS = {
-    "lbfgs": "Adam warm-up, then L-BFGS to the end",
-    "alm": "augmented Lagrangian, conditions as constraints",
-    "alm-pde": "augmented Lagrangian, the equation as constraint",
-    "ropinn": "RoPINN",
-    "ropinn-grid": "RoPINN on the tensor grid it is tested on",
-    "nncg": "Adam, L-BFGS, then NysNewton-CG",
-    "nncg-base": "Adam and L-BFGS, as before NysNewton-CG",
-    "cl": "curriculum learning",
-}
-
-READINGS = {
-    "lbfgs": (
-        "As the convection panel: three hidden layers of 50, 2,000 steps of Adam, then one call of L-BFGS of up to 10,000 "
-        "iterations."
-    ),
-    "alm": (
-        "Boundary and initial terms are the constraints, as in the released code; the paper's text says it is the equation. "
-        "Fifty calls and a growth of 1.2 for every equation, as in Table 2."
-    ),
-    "alm-pde": "The equation is the constraint, as the paper's text says; everything else is as in the panel with ALM.",
-    "ropinn": (
-        "Width 50 like the other strategies (the released RoPINN has 512), random points and the fine test grid like the "
-        "other strategies, an Adam warm-up like theirs; region and window of Table 2 for every equation."
-    ),
-    "ropinn-grid": (
-        "The released code's points: a tensor grid of n x n with n the rounded root of the amount of data, for training, "
-        "conditions and test alike."
-    ),
-    "nncg": "Stage lengths of Table 2; damping, tolerance and refresh of the released code.",
-    "nncg-base": "The first two stages of Table 2's row NNCG: what NysNewton-CG starts from.",
-    "cl": "A step of 0.5 where Table 2 says 0.05, which would not reach the map; no warm-up, since the first rung is easy.",
-}
-
-LAPTOP_CUTS = {
-    "lbfgs": "full budgets, two seeds",
-    "alm": "one seed, 2,000 iterations before the constraints and 40 in each of the 50 calls",
-    "alm-pde": "one seed, 2,000 iterations before the constraint and 40 in each of the 50 calls",
-    "ropinn": "two seeds and 75 of the 1,000 calls",
-    "ropinn-grid": "two seeds and 75 of the 1,000 calls",
-    "nncg": "two seeds, 80 Newton steps of at most 30 conjugate-gradient iterations each, and a refresh every 40",
-    "nncg-base": "two seeds",
-    "cl": "one seed, 100 iterations on each of the 140 rungs",
-}
-
 
 def panel_of(system: str, name: str, *, pairs: tuple[tuple[float, int], ...] | None = None) -> Sweep:
     """One panel, or a variant of it on some of its cells."""
-    axes = AXES[system]
-    full, laptop, smoke = strategies_of(name, system)
-    n_seeds = 1 if name.split("-")[0] in ("alm", "cl") else 2
+    axes, row = AXES[system], table2.row(name, system)
     grid = {"coefficients": axes.coefficients, "n_data": axes.n_data} if pairs is None else {"pairs": pairs}
     parts = {
         "smoke": {"coefficients": axes.smoke_coefficients, "n_data": axes.smoke_n_data},
         "laptop": {"coefficients": axes.laptop_coefficients, "n_data": axes.laptop_n_data},
     }
+    cells = f"{len(axes.laptop_coefficients)} coefficients x {len(axes.laptop_n_data)} amounts of data"
     if pairs is not None:
-        parts = {"smoke": {"pairs": pairs[:2]}, "laptop": {}}
-    laptop_n = len(axes.laptop_coefficients), len(axes.laptop_n_data)
-    cells = f"{laptop_n[0]} coefficients x {laptop_n[1]} amounts of data" if pairs is None else "all of its cells"
+        parts, cells = {"smoke": {"pairs": pairs[:2]}, "laptop": {}}, "All of its cells"
     return Sweep(
         id=f"pinn/{system}/{name}",
-        title=f"PINN, {system}: {STRATEGY_WORDS[name]}",
+        title=f"PINN, {system}: {row.words}",
         system=system,
         seeds=SEEDS,
         data_seed=0,
         hidden=(50, 50, 50),
-        strategy=full,
-        collocation="grid" if name == "ropinn-grid" else "random",
-        reading=f"{READINGS[name]} Axes: {axes.origin}.",
+        strategy=row.paper,
+        collocation=row.collocation,
+        reading=f"{row.reading} Axes: {row.axes or axes.origin}.",
         profiles={
-            "smoke": Reduction(
-                why="Shows in seconds that everything works; its map means nothing.",
-                n_seeds=2,
-                strategy=smoke,
-                **parts["smoke"],
-            ),
+            "smoke": Reduction(why=SMOKE, n_seeds=2, strategy=row.smoke, **parts["smoke"]),
             "laptop": Reduction(
-                why=f"{cells}, {LAPTOP_CUTS[name]}.",
-                n_seeds=n_seeds,
-                strategy=None if laptop == full else laptop,
+                why=f"{cells}, {row.cut}.",
+                n_seeds=row.laptop_seeds,
+                strategy=None if row.laptop == row.paper else row.laptop,
                 **parts["laptop"],
             ),
             "paper": Reduction(why="The whole grid with five seeds; wants a GPU.", keep_seeds=3),
@@ -398,29 +236,29 @@ ROPINN_GRID = panel_of(
 DAMPING_PAIRS = ((10.0, 100), (30.0, 500))
 DAMPINGS = (1e-4, 1e-3, 1e-2, 1e-1)
 
-DAMPING_STUDY = tuple(
-    replace(
+
+def damping_study(damping: float) -> Sweep:
+    """NysNewton-CG with one damping on the two cells."""
+    row = table2.row("nncg", "convection")
+    return replace(
         panel_of("convection", "nncg", pairs=DAMPING_PAIRS),
         id=f"pinn/convection/nncg-damping-{damping:g}",
         title=f"PINN, convection: NysNewton-CG with damping {damping:g}, on two cells",
-        strategy=_damped(strategies_of("nncg", "convection")[0], damping),
+        strategy=damped(row.paper, damping),
         reading="The damping decides success, says the author of the method; this measures its effect.",
         profiles={
-            "smoke": Reduction(
-                why="Shows in seconds that everything works; its numbers mean nothing.",
-                n_seeds=2,
-                strategy=_damped(strategies_of("nncg", "convection")[2], damping),
-            ),
+            "smoke": Reduction(why=SMOKE, n_seeds=2, strategy=damped(row.smoke, damping)),
             "laptop": Reduction(
                 why="Both cells, two seeds and the budget of the panel.",
-                n_seeds=2,
-                strategy=_damped(strategies_of("nncg", "convection")[1], damping),
+                n_seeds=row.laptop_seeds,
+                strategy=damped(row.laptop, damping),
             ),
             "paper": Reduction(why="Both cells with five seeds and the full budget; wants a GPU."),
         },
     )
-    for damping in DAMPINGS
-)
+
+
+DAMPING_STUDY = tuple(damping_study(damping) for damping in DAMPINGS)
 
 SWEEPS: dict[str, Sweep] = {
     sweep.id: sweep
