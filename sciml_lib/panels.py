@@ -5,7 +5,7 @@ This is the glue between the stored runs and the rooms that know arrays only; it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -51,10 +51,12 @@ class Panel:
     Attributes:
         runs: what :func:`sciml_lib.load` returns; dimensions coefficient, n_data and seed.
         folder: the folder of stored runs they come from; empty for the repository's own.
+        yardstick: thresholds to judge it by; None for those of its own row of Table 5.
     """
 
     runs: xr.Dataset
     folder: str = ""
+    yardstick: Thresholds | None = None
 
     @classmethod
     def of(cls, sweep: str, profile: str, device: str = "auto", runs: str = "", seeds: int | None = None) -> Panel:
@@ -90,17 +92,17 @@ class Panel:
     @cached_property
     def train(self) -> xr.DataArray:
         """Seed mean of the training loss, ``[n_coefficient, n_data]``; NaN where nothing is stored."""
-        return regimes.seed_mean(self._seeded("train_loss"), self._seeded("status"))
+        return regimes.seed_mean(self.seeded("train_loss"), self.seeded("status"))
 
     @cached_property
     def test(self) -> xr.DataArray:
         """Seed mean of the test error, ``[n_coefficient, n_data]``; NaN where nothing is stored."""
-        return regimes.seed_mean(self._seeded("test_error"), self._seeded("status"))
+        return regimes.seed_mean(self.seeded("test_error"), self.seeded("status"))
 
     @cached_property
     def thresholds(self) -> Thresholds:
-        """The row of Table 5 for this sweep."""
-        return regimes.thresholds.of_panel(self.sweep)
+        """The row of Table 5 for this sweep, or the yardstick that was given."""
+        return self.yardstick or regimes.thresholds.of_panel(self.sweep)
 
     @cached_property
     def labels(self) -> xr.DataArray:
@@ -118,8 +120,8 @@ class Panel:
         if self.runs.sizes["seed"] < 2:
             return None
         return regimes.bootstrap(
-            self._seeded("train_loss"),
-            self._seeded("test_error"),
+            self.seeded("train_loss"),
+            self.seeded("test_error"),
             self.thresholds,
             generator=np.random.default_rng(0),
         )
@@ -143,7 +145,11 @@ class Panel:
     def cut_to(self, other: Panel) -> Panel:
         """The part of this panel on the coefficients and amounts of data that another has too."""
         common = {axis: np.intersect1d(self.runs[axis], other.runs[axis]) for axis in ("coefficient", "n_data")}
-        return Panel(self.runs.sel(common), self.folder)
+        return replace(self, runs=self.runs.sel(common))
+
+    def judged_by(self, other: Panel) -> Panel:
+        """The same map by the thresholds of another."""
+        return replace(self, yardstick=other.thresholds)
 
     @cached_property
     def crossings(self) -> xr.Dataset:
@@ -172,7 +178,7 @@ class Panel:
             ``[coefficient, n_data, seed]``; NaN where no parameters are stored.
         """
         sweep = self.plan.sweep
-        errors = xr.full_like(self._seeded("test_error"), np.nan)
+        errors = xr.full_like(self.seeded("test_error"), np.nan)
         for place in np.ndindex(errors.shape):
             cell = Cell(*(errors[axis].values[i].item() for axis, i in zip(errors.dims, place, strict=True)))
             params = self.parameters(cell)
@@ -197,10 +203,10 @@ class Panel:
     def regime_map(self, title: str, *, band: bool = False) -> Figure:
         """The pair of maps; with ``band`` the part in which the resampled borders lie is veiled."""
         return figures.regime_map(
-            *self._maps,
+            *self.maps,
             self.thresholds,
             self.boundaries,
-            **self._words,
+            **self.axis_words,
             title=title,
             band=self.band if band else None,
         )
@@ -209,14 +215,14 @@ class Panel:
         """Our maps above the published ones."""
         theirs = regimes.published.boundaries(self.published, self.thresholds)
         return figures.side_by_side(
-            *self._maps, self.published, self.thresholds, self.boundaries, theirs, **self._words, title=title
+            *self.maps, self.published, self.thresholds, self.boundaries, theirs, **self.axis_words, title=title
         )
 
     def boundary_band(self, title: str) -> Figure:
         """How sure each cell's side of the two thresholds is, given the seeds."""
         if self.band is None:
             raise UserError("a band needs more than one seed; choose at least seeds=2")
-        return figures.boundary_band(self.band, *self._maps, self.boundaries, **self._words, title=title)
+        return figures.boundary_band(self.band, *self.maps, self.boundaries, **self.axis_words, title=title)
 
     def examples(self, title: str) -> Figure:
         """One run of each regime that occurs: the true solution above what the network learned.
@@ -255,7 +261,7 @@ class Panel:
             theirs["label"],
             self.agreement,
             uncertain=theirs["uncertain"],
-            **self._words,
+            **self.axis_words,
             title=title,
         )
 
@@ -267,7 +273,7 @@ class Panel:
         places = numeral_places(self.labels.values)
         if regime not in places:
             return None
-        own = regimes.label(self._seeded("train_loss"), self._seeded("test_error"), self.thresholds)
+        own = regimes.label(self.seeded("train_loss"), self.seeded("test_error"), self.thresholds)
         fits = (own == int(regime)) & (self.labels == int(regime))
         centre = np.array(places[regime])
         for i, j in sorted(np.ndindex(self.labels.shape), key=lambda cell: float(((np.array(cell) - centre) ** 2).sum())):
@@ -301,7 +307,8 @@ class Panel:
         )
 
     @property
-    def _maps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def maps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Seed means of training loss and test error, ``[n_coefficient, n_data]``, and both axes: what figures take."""
         return (
             self.train.values,
             self.test.values,
@@ -310,27 +317,29 @@ class Panel:
         )
 
     @property
-    def _words(self) -> dict[str, str]:
+    def axis_words(self) -> dict[str, str]:
+        """Texts of both axes, as figures take them."""
         system = systems.get(self.sweep.split("/")[1])
         return {
             "coefficient_label": f"{system.coefficient_label}, the {system.name} coefficient",
             "data_label": "$N_f$, collocation points",
         }
 
-    def _seeded(self, name: str) -> xr.DataArray:
+    def seeded(self, name: str) -> xr.DataArray:
+        """A variable of the runs with its axes in order, ``[n_coefficient, n_data, n_seed]``."""
         return self.runs[name].transpose("coefficient", "n_data", "seed")
 
 
 def solved(panel: Panel) -> xr.DataArray:
     """Returns which single runs are well trained by themselves, ``[n_coefficient, n_data, n_seed]``."""
-    train, test = panel._seeded("train_loss"), panel._seeded("test_error")
+    train, test = panel.seeded("train_loss"), panel.seeded("test_error")
     return (train <= panel.thresholds.train) & (test <= panel.thresholds.test)
 
 
 def mixed(panel: Panel) -> xr.DataArray:
     """Returns the cells in which some seeds are well trained and others are not, ``[n_coefficient, n_data]``."""
     good = solved(panel).sum("seed")
-    stored = panel._seeded("test_error").notnull().sum("seed")
+    stored = panel.seeded("test_error").notnull().sum("seed")
     return (good > 0) & (good < stored)
 
 

@@ -334,7 +334,7 @@ def test_improvement_maps_show_values_failed_runs_and_missing_cells():
     assert legend(figure) == [
         "the method is better",
         "the method is worse",
-        "number of its runs that diverged",
+        "number of its runs that gave up",
         "no pair of runs to compare",
     ]
 

@@ -21,7 +21,7 @@ WRITTEN_CELLS = 60
 """Up to so many cells a map has its values written into it."""
 
 Improvement = tuple[str, ArrayLike, ArrayLike | None]
-"""Title, improvement in percent ``[n_coefficient, n_data]``, and how many runs of the method diverged, same shape."""
+"""Title, improvement in percent ``[n_coefficient, n_data]``, and how many runs of the method gave up, same shape."""
 
 
 def improvement_maps(
@@ -37,14 +37,14 @@ def improvement_maps(
 ) -> style.BookFigure:
     """Draws maps of (base - method) / base in percent: blue where the method is better, red where it is worse.
 
-    The colours are symmetric around zero. Cells in which runs of the method diverged carry a cross and their
+    The colours are symmetric around zero. Cells in which runs of the method gave up carry a cross and their
     number; they keep their colour, since the paper leaves no run out (the text below Eq. 23). Maps of at most
     60 cells have their values written into them.
 
     Args:
         maps: rows of equally many (title, values, failed): the improvement in percent, ``[n_coefficient,
             n_data]``, NaN where there is nothing to compare, ``-inf`` where a run diverged to infinity; and
-            the number of diverged runs, same shape, or None. `sciml_lib.regimes.improvement` computes both.
+            the number of runs that gave up, same shape, or None.
         coefficient: the coefficients, increasing.
         n_data: the amounts of data, increasing.
         coefficient_label: text of the horizontal axis.
@@ -107,7 +107,7 @@ def _draw(axes: Axes, values: NDArray, limit: float | None) -> QuadMesh:
 
 
 def _write(axes: Axes, mesh: QuadMesh, values: NDArray, failed: NDArray) -> None:
-    """Writes values and numbers of diverged runs into the cells, light on dark and dark on light."""
+    """Writes values and numbers of runs that gave up into the cells, light on dark and dark on light."""
     written = np.isfinite(values) & (values.size <= WRITTEN_CELLS)
     longest = max((len(_percent(value)) for value in values[written]), default=1)
     size = float(np.clip(360.0 / (values.shape[0] * longest), 5.5, 9.0))  # a map is 3.6 inches wide, a digit 0.6 of its height
@@ -140,7 +140,7 @@ def _handles(rows: Sequence[Sequence[tuple[str, NDArray, NDArray]]], missing: st
     ]
     if any((failed > 0).any() for _, failed in every):
         cross = {"marker": "x", "markersize": 5, "markeredgewidth": 1.8, "color": "#20242a", "linestyle": "none"}
-        handles.append(Line2D([], [], label="number of its runs that diverged", **cross))
+        handles.append(Line2D([], [], label="number of its runs that gave up", **cross))
     if any(np.isnan(values).any() for values, _ in every):
         handles.append(style.missing_handle(missing))
     return handles

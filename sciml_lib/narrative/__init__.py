@@ -4,21 +4,22 @@ Each function takes panels and returns Markdown. A sentence that the data do not
 other way round; the same functions speak about three seeds on a laptop and five on a GPU.
 """
 
-from sciml_lib.narrative.common import budgets, commands, endings, maps_figure, recipe, source
+from sciml_lib.narrative.common import budgets, commands, endings, maps_figure, source
 from sciml_lib.narrative.convection import (
     comparison,
     differences,
     literal_words,
     overview,
+    recipe,
     repeats,
     three,
     trust,
     warmup_figure,
     warmup_words,
 )
-from sciml_lib.narrative.physics import equations, flat_guesses, regime_shares, same_thresholds, stays_and_moves
-from sciml_lib.narrative.strategies import (
-    borders,
+from sciml_lib.narrative.physics import collapses, equations, flat_guesses, regime_shares, same_thresholds, stays_and_moves
+from sciml_lib.narrative.strategies import borders, shifts, statement_table, statements
+from sciml_lib.narrative.variants import (
     constraint_words,
     damping_figure,
     damping_words,
@@ -26,15 +27,13 @@ from sciml_lib.narrative.strategies import (
     improvement_figure,
     improvement_words,
     nncg_statements,
-    shifts,
-    statement_table,
-    statements,
 )
 from sciml_lib.prose import say
 
 __all__ = [
     "borders",
     "budgets",
+    "collapses",
     "commands",
     "comparison",
     "constraint_words",

@@ -9,10 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sciml_lib import figures, prose, systems
-from sciml_lib.models import MLP
 from sciml_lib.optim import NNCG, Adam, Status
 from sciml_lib.panels import Panel, solved
-from sciml_lib.prose import capitalised, counted, in_words, listed, number, part_of, table
+from sciml_lib.prose import capitalised, counted, listed, number, part_of, table
 from sciml_lib.strategies import AugmentedLagrangian, Curriculum, RoPINN
 from sciml_lib.strategies.alm import CONDITIONS
 
@@ -21,21 +20,6 @@ def source(panels: Panel | Iterable[Panel], figure: Figure) -> Any:
     """Returns the small print below a figure: the provenance of each panel and the digest of what is drawn."""
     lines = [figures.provenance.line(panel.runs.attrs) for panel in many(panels)]
     return prose.small_print([*lines, f"figure digest {figures.digest(figure)}"])
-
-
-def recipe(panel: Panel) -> str:
-    """Says how each network of a panel was trained, and whose word is followed."""
-    plan, sizes = panel.plan, panel.runs.sizes
-    hidden = plan.sweep.hidden
-    stages = listed((stage_words(stage) for stage in plan.strategy.stages), last="and then")
-    return (
-        f"What is read here: {counted(len(stored_runs(panel)), 'run')}, from {counted(sizes['coefficient'], 'speed')}, "
-        f"{counted(sizes['n_data'], 'amount')} of data and {counted(sizes['seed'], 'seed')}. Each network has "
-        f"{in_words(len(hidden))} hidden layers of {hidden[0]} tanh units ({MLP(hidden=hidden).n_params:,} parameters in "
-        f"single precision) and was trained by {stages}. All runs share one draw of collocation points, a smaller set being "
-        f"part of every larger one.\n\n*Profile {plan.profile}:* {plan.sweep.profiles[plan.profile].why} "
-        f"*Whose word is followed:* {plan.sweep.reading}"
-    )
 
 
 def budgets(panels: Mapping[str, Panel]) -> str:
@@ -58,11 +42,11 @@ def maps_figure(panels: Mapping[str, Panel], title: str) -> Figure:
     pairs = [
         figures.MapPair(
             name,
-            *panel._maps,
+            *panel.maps,
             panel.thresholds,
             panel.boundaries,
             f"{systems.get(panel.plan.sweep.system).coefficient_label}",
-            panel._words["data_label"],
+            panel.axis_words["data_label"],
         )
         for name, panel in panels.items()
     ]
@@ -113,14 +97,17 @@ def stage_words(stage: Any) -> str:
         return f"{stage.steps:,} steps of Adam (learning rate {stage.learning_rate:g})"
     if isinstance(stage, AugmentedLagrangian):
         blocks = "boundary and initial terms" if stage.constrained == (CONDITIONS,) else listed(stage.constrained)
+        decay = "" if not any(value for _, value in stage.decay) else f"; weight decay {_table_words(stage.decay)}"
         return (
             f"{counted(stage.outer, 'call')} of up to {stage.inner.max_iterations:,} iterations of L-BFGS on an augmented "
-            f"Lagrangian (constraints: {blocks}; penalty from {stage.penalty:g}, times {stage.growth:g} a call)"
+            f"Lagrangian (constraints: {blocks}; penalty from {stage.penalty:g}, times {stage.growth:g} a call; weight of the "
+            f"rest {_table_words(stage.weight)}{decay})"
         )
     if isinstance(stage, RoPINN):
         return (
             f"{stage.calls:,} calls of {counted(stage.solver.max_iterations, 'iteration')} of L-BFGS on points that wander in "
-            f"a region of {stage.initial_region:g} to {stage.max_region:g} (calibrated on the last {stage.window} calls)"
+            f"a region of {stage.initial_region:g} at first and {stage.max_region:g} at most (calibrated on the last "
+            f"{stage.window} calls)"
         )
     if isinstance(stage, Curriculum):
         return (
@@ -136,6 +123,12 @@ def stage_words(stage: Any) -> str:
         f"up to {stage.max_iterations:,} iterations of L-BFGS (history {stage.history}, strong Wolfe line search, "
         f"tolerances {number(stage.tolerance_grad, 1)} and {number(stage.tolerance_change, 1)})"
     )
+
+
+def _table_words(pairs: tuple[tuple[float, float], ...]) -> str:
+    """A table by coefficient in words."""
+    (_, first), *others = pairs
+    return f"{first:g}" + "".join(f", {value:g} from coefficient {edge:g} on" for edge, value in others)
 
 
 def stored_runs(panel: Panel) -> pd.DataFrame:

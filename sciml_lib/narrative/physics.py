@@ -8,9 +8,9 @@ import numpy as np
 import torch
 import xarray as xr
 
-from sciml_lib import regimes, systems
+from sciml_lib import systems
 from sciml_lib.panels import Panel, onset
-from sciml_lib.prose import counted, is_are, listed, number, percent, table
+from sciml_lib.prose import capitalised, counted, is_are, listed, number, percent, table
 from sciml_lib.regimes import Regime, shares
 
 EQUATIONS = {
@@ -20,6 +20,9 @@ EQUATIONS = {
     "reaction-diffusion": r"$u_t = \nu\, u_{xx} + \rho\, u (1 - u)$",
 }
 """The equations as formulas, by the name of their system."""
+
+NEAR = 0.05
+"""How near, relatively, a loss and an error must come to those of a constant to count as the same."""
 
 NUMERALS = (Regime.I, Regime.II, Regime.III)
 
@@ -58,39 +61,46 @@ def regime_shares(panels: Mapping[str, Panel]) -> str:
 
 
 def stays_and_moves(panels: Mapping[str, Panel]) -> str:
-    """Says which regimes occur in which map, and whether each border follows the coefficient or the data."""
-    lines = []
+    """Says which regimes occur in which map, and where each border runs over the amounts of data."""
     occurring = {name: [r for r in NUMERALS if (panel.labels == r).any()] for name, panel in panels.items()}
     complete = [name for name, found in occurring.items() if len(found) == len(NUMERALS)]
-    lines.append(
-        f"All three regimes occur in {len(complete)} of the {len(panels)} maps"
-        + (f" ({listed(complete)}). " if complete else ". ")
-        + " ".join(
-            f"In that of {name} there is no {listed([r.numeral for r in NUMERALS if r not in found], last='or')}."
-            for name, found in occurring.items()
-            if name not in complete
-        )
+    text = f"All three regimes occur in {len(complete)} of the {len(panels)} maps" + (
+        f" ({listed(complete)})." if complete else "."
     )
-    for name, panel in panels.items():
-        lines.append(f"- *{name}*: {_border(panel, 'train')}; {_border(panel, 'test')}.")
-    return "\n".join(lines)
+    for name, found in occurring.items():
+        if name not in complete:
+            text += f" In that of {name} there is no {listed([r.numeral for r in NUMERALS if r not in found], last='or')}."
+    lines = [f"- *{name}*: {_border(panel, 'train')}; {_border(panel, 'test')}." for name, panel in panels.items()]
+    return "\n".join([text, "", *lines])
 
 
 def _border(panel: Panel, kind: str) -> str:
-    """Where one border runs, row by row, in words."""
+    """Where the rows of a map first rise above one threshold, in words."""
     rows = panel.crossings["crossing"].sel(boundary=kind)
     symbol = systems.get(panel.plan.sweep.system).coefficient_label
     inside = rows.values[np.isfinite(rows.values)]
+    start, never = int(np.isneginf(rows.values).sum()), int(np.isposinf(rows.values).sum())
+    parts = []
+    if inside.size:
+        low, high = inside.min(), inside.max()
+        where = f"{symbol} = {low:.3g}" if low == high else f"between {symbol} = {low:.3g} and {high:.3g}"
+        parts.append(f"crosses {inside.size} of {counted(rows.size, 'row')} {'at ' if low == high else ''}{where}")
+    if start:
+        parts.append(f"lies below the smallest {symbol} in {start}")
+    if never:
+        parts.append(f"is not met {'in' if kind == 'train' else 'before the training border, or at all, in'} {never}")
     title = {"train": "the training border", "test": "the test border"}[kind]
-    n = rows.size
-    if not inside.size:
-        above = int(np.isneginf(rows.values).sum())
-        return f"{title} lies outside the map ({above} of {counted(n, 'row')} begin above the threshold)"
-    grid = panel.runs["coefficient"].values
-    index = np.interp([inside.min(), inside.max()], grid, np.arange(grid.size))
-    where = f"{symbol} = {inside.min():.3g}" if inside.size == 1 else f"{symbol} = {inside.min():.3g} to {inside.max():.3g}"
-    shift = "" if inside.size == 1 else f", a shift of {index[1] - index[0]:.1f} cells over the amounts of data"
-    return f"{title} crosses {inside.size} of {counted(n, 'row')}, at {where}{shift}"
+    return f"{title} {listed(parts)}" + _trend(rows)
+
+
+def _trend(rows: xr.DataArray) -> str:
+    """Which way a border that crosses every row moves from few data to many, if it moves one way only."""
+    if not np.isfinite(rows.values).all():
+        return ""
+    steps = np.diff(rows.values)
+    if not steps.any() or not (np.all(steps >= 0) or np.all(steps <= 0)):
+        return ""
+    return f" (it moves to {'larger' if steps.sum() > 0 else 'smaller'} values as data are added)"
 
 
 def same_thresholds(panels: Mapping[str, Panel], bases: Mapping[str, Panel], name: str, base_name: str) -> str:
@@ -105,7 +115,7 @@ def same_thresholds(panels: Mapping[str, Panel], bases: Mapping[str, Panel], nam
     rows, moved, looser = [], 0, []
     for key, panel in panels.items():
         own, other = panel.thresholds, bases[key].thresholds
-        again = regimes.label(panel.train, panel.test, other)
+        again = panel.judged_by(bases[key]).labels
         changed = int((again != panel.labels).sum())
         moved += changed
         ratio = own.train / other.train
@@ -117,14 +127,14 @@ def same_thresholds(panels: Mapping[str, Panel], bases: Mapping[str, Panel], nam
     if not moved:
         return f"{text}\n\nNo label depends on whose thresholds are taken."
     tail = (
-        f" In the {'map' if len(looser) == 1 else 'maps'} of {listed(looser)} the own training threshold is the looser one: a "
-        "border that lies farther out there is in part a border of another height."
+        f" For {listed(looser)} the training threshold of its row is the looser one: a border that lies farther out there is "
+        "in part a border of another height."
         if looser
         else ""
     )
     return (
-        f"{text}\n\n*Ratio*: own threshold over that of {base_name}. {moved} labels depend on whose thresholds are taken; "
-        f"Table 5 gives every strategy its own.{tail}"
+        f"{text}\n\n*Ratio*: threshold of its own row over that of {base_name}. {counted(moved, 'label')} "
+        f"{'depends' if moved == 1 else 'depend'} on whose thresholds are taken; Table 5 gives every strategy its own.{tail}"
     )
 
 
@@ -132,33 +142,73 @@ def _counts(labels: xr.DataArray) -> str:
     return " / ".join(str(int((labels == r).sum())) for r in NUMERALS)
 
 
-def flat_guesses(panel: Panel) -> str:
-    """Tabulates, for reaction-diffusion, the error of the constants 0 and 1 and of the reference itself.
+def collapses(panels: Mapping[str, Panel]) -> str:
+    """Tabulates how many runs of each map have ended at the constant zero, loss and error alike.
 
-    A constant is what a network learns that ignores the equation's shape; where it passes the test threshold, Regime I
-    does not mean that anything was learned.
+    The constant's training loss is that of a network that ignores its inputs; where zero solves the equation and fits the
+    boundary, it is what the initial values alone cost.
     """
-    system = systems.get(panel.plan.sweep.system)
-    points, limit = system.test_points(), panel.thresholds.test
-    rows, passing = [], []
-    for rho in panel.runs["coefficient"].values:
-        exact = system.solution(points, torch.tensor([[rho]], dtype=torch.float64))[0]
-        zero, one = (float((exact - constant).norm() / exact.norm()) for constant in (0.0, 1.0))
-        if min(zero, one) <= limit:
-            passing.append(rho)
-        rows.append([f"{rho:g}", number(zero), number(one), percent_of(system.reference_error(float(rho)))])
-    labels = panel.labels.sel(coefficient=passing) if passing else panel.labels[:0]
-    well = int((labels == Regime.I).sum())
-    text = table([f"{system.coefficient_label}", "error of u = 0", "error of u = 1", "error of the reference"], rows)
-    if not passing:
-        return f"{text}\n\nNeither constant passes the test threshold of {number(limit)} anywhere in this map."
-    return (
-        f"{text}\n\nFrom {system.coefficient_label} = {min(passing):g} on, the constant 1 alone would pass the test threshold "
-        f"of {number(limit)}: {counted(well, 'cell')} of this map {is_are(max(1, well))} in Regime I at such coefficients, "
-        "where the label says no more than that the training loss is low and the solution no worse than a constant."
+    rows, found = [], {}
+    for name, panel in panels.items():
+        level = constant_loss(panel, 0.0)
+        train, test = panel.seeded("train_loss").values, panel.seeded("test_error").values
+        at_zero = (np.abs(train / level - 1.0) < NEAR) & (np.abs(test - 1.0) < NEAR)
+        under = (panel.labels == Regime.II).values
+        runs = int(np.isfinite(test[under]).sum())
+        found[name] = int(at_zero[under].sum())
+        rows.append([name, number(level), number(panel.thresholds.train), runs, found[name]])
+    header = ["map", "training loss of u = 0", "training threshold", "runs in cells of Regime II", "of them at u = 0"]
+    total, flat = sum(row[3] for row in rows), sum(found.values())
+    text = table(header, rows) + "\n\n"
+    if not flat:
+        return text + "None of the runs in Regime II has ended at the constant zero."
+    where = listed(name for name, n in found.items() if n)
+    return text + (
+        f"{flat} of the {total} runs in Regime II have ended at the constant zero, within {percent(NEAR)} of its loss and "
+        f"of its error ({where}). There *under-trained* does not mean unfinished: the optimiser has settled on a solution of "
+        "the equation that leaves only the initial values unexplained."
     )
 
 
-def percent_of(share: float) -> str:
-    """Returns a small share with one more digit than :func:`sciml_lib.prose.percent`."""
-    return f"{100 * share:.2f} %"
+def constant_loss(panel: Panel, value: float) -> float:
+    """The training loss of a network that gives one value everywhere, by the system's own residuals."""
+    plan = panel.plan
+    system, n_data = systems.get(plan.sweep.system), int(plan.n_data[-1])
+    blocks = system.blocks(n_data, plan.sweep.data_seed)
+    points = {name: block.points for name, block in blocks.items()}
+    jets = {}
+    for name, block in blocks.items():
+        zero = torch.zeros(1, len(block.points), dtype=torch.float64)
+        jets[name] = {"u": zero + value, **dict.fromkeys(("x", "xx", "t", "tt"), zero)}
+    coefficient = torch.tensor([[float(panel.runs["coefficient"].values[-1])]], dtype=torch.float64)
+    return float(sum(r.square().mean() for r in system.residuals(jets, points, coefficient).values()))
+
+
+def flat_guesses(panel: Panel) -> str:
+    """Tabulates, for reaction-diffusion, the errors of the constant 1 and of the reference itself."""
+    system = systems.get(panel.plan.sweep.system)
+    points, limit = system.test_points(), panel.thresholds.test
+    rows, passing, beaten = [], [], 0
+    for rho in panel.runs["coefficient"].values:
+        exact = system.solution(points, torch.tensor([[rho]], dtype=torch.float64))[0]
+        one = float((exact - 1.0).norm() / exact.norm())
+        cells = panel.test.sel(coefficient=rho).values[panel.labels.sel(coefficient=rho).values == Regime.I]
+        if one <= limit:
+            passing.append(rho)
+            beaten += int((cells >= one).sum())
+        best = number(float(panel.test.sel(coefficient=rho).min()))
+        rows.append([f"{rho:g}", number(one), best, f"{100 * system.reference_error(float(rho)):.2f} %"])
+    symbol = system.coefficient_label
+    text = table([symbol, "error of the constant u = 1", "lowest error in our map", "error of the reference"], rows) + "\n\n"
+    if not passing:
+        return f"{text}The constant 1 does not pass the test threshold of {number(limit)} anywhere in this map."
+    text += (
+        f"From {symbol} = {min(passing):g} on the constant 1 has an error below the test threshold of {number(limit)} (its "
+        f"training loss, {number(constant_loss(panel, 1.0))}, is not low). So there the threshold asks for less than a guess "
+        "would give, and Regime III begins only where a solution is worse than that. "
+    )
+    return text + (
+        f"{capitalised(counted(beaten, 'cell'))} of Regime I there {is_are(beaten)} no better than the constant."
+        if beaten
+        else "All cells of Regime I there are better than the constant."
+    )

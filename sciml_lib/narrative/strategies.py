@@ -1,4 +1,4 @@
-"""What the chapter on training strategies says: whose border lies where, and what the paper's statements come to."""
+"""What the chapter on training strategies says of borders: where each lies, and what the paper's statements come to."""
 
 from __future__ import annotations
 
@@ -6,22 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 from matplotlib.figure import Figure
 
-from sciml_lib import figures, prose, regimes
+from sciml_lib import figures
 from sciml_lib.narrative.convection import MANY_POINTS
-from sciml_lib.optim import Status
 from sciml_lib.panels import Panel
-from sciml_lib.prose import counted, listed, none_or, number, percent, table
+from sciml_lib.prose import listed, number, table
 from sciml_lib.regimes import Regime
 
-NAMES = {"lbfgs": "L-BFGS", "alm": "ALM", "ropinn": "RoPINN", "nncg": "NNCG", "cl": "CL"}
-"""The strategies as the paper abbreviates them."""
-
-FAILURES = (Status.DIVERGED, Status.LINE_SEARCH_FAILED, Status.NOT_DESCENT, Status.SKETCH_FAILED)
-"""Statuses with which NysNewton-CG gives up before its budget is spent."""
+BASE = "L-BFGS"
+"""The strategy that the others are compared with."""
 
 RESOLUTION = 0.5
 """Two borders that are nearer than this, in cells, are the same: the grid does not tell them apart."""
@@ -54,55 +48,74 @@ def borders(panels: Mapping[str, Panel], title: str) -> Figure:
         else:
             means = panel.train.values, panel.test.values
             entries.append(figures.Border.of_means(name, *means, panel.thresholds, *axes))
-    return figures.boundary_overlay(entries, **next(iter(panels.values()))._words, title=title)
+    return figures.boundary_overlay(entries, **next(iter(panels.values())).axis_words, title=title)
 
 
-def shifts(panels: Mapping[str, Panel], base: str = "L-BFGS") -> str:
-    """Tabulates where the training border of each strategy lies, row by row, and whether its shift exceeds the noise."""
-    ours = panels[base]
-    rows, beyond = [], {}
-    amounts, grid = [int(n) for n in ours.runs["n_data"].values], ours.runs["coefficient"].values
+def shifts(panels: Mapping[str, Panel]) -> str:
+    """Says where each strategy's training loss first rises above the threshold, and whether that is a shift.
+
+    A border has shifted if it lies beyond that of L-BFGS, with no overlap of the bands and by a gap that the grid can
+    show, by the thresholds of its own row of Table 5 *and* by those of L-BFGS.
+    """
+    base = panels[BASE]
+    amounts = [int(n) for n in base.runs["n_data"].values]
+    rows, lines = [], []
+    for own in (True, False):
+        for name, panel in panels.items():
+            if own or name != BASE:
+                judged = panel if own else panel.judged_by(base)
+                whose = "its own" if own else BASE
+                rows.append([name, whose, *(_place(judged, n) for n in amounts)])
     for name, panel in panels.items():
-        row = [name]
-        for n in amounts:
-            here = _at(panel, n)
-            if here is None:
-                row.append("not run")
-                continue
-            row.append(_place(here["crossing"]))
-            if name != base and (sign := _beyond(here, _at(ours, n), grid)):
-                beyond.setdefault(name, {}).setdefault(sign, []).append(n)
-        rows.append(row)
-    text = table(["training border", *(f"$N_f$ = {n:,}" for n in amounts)], rows)
-    lines = []
-    for name in panels:
-        if name == base:
-            continue
-        moved = beyond.get(name, {})
-        parts = [
-            f"to {'larger' if sign > 0 else 'smaller'} β with {listed(f'{n:,}' for n in many)} points"
-            for sign, many in sorted(moved.items(), reverse=True)
-        ]
-        single = panels[name].band is None
-        against = "beyond the band of L-BFGS (it has one seed, so no band of its own)" if single else "beyond both bands"
-        lines.append(
-            f"- *{name}*: the training border moves {listed(parts)}, {against}."
-            if parts
-            else f"- *{name}*: in no row does the training border move {against}."
+        if name != BASE:
+            moved = {n: _shift(panel, base, n) for n in amounts}
+            parts = [
+                f"to {word} β with {listed(f'{n:,}' for n in amounts if moved[n] == sign)} points"
+                for sign, word in ((1, "larger"), (-1, "smaller"))
+                if sign in moved.values()
+            ]
+            lines.append(f"- *{name}*: " + (f"the border moves {listed(parts)}." if parts else "no row shows a shift."))
+    header = ["training loss first rises above", "threshold of", *(f"$N_f$ = {n:,}" for n in amounts)]
+    return "\n".join([table(header, rows), "", *lines, "", _trust(panels), _returning(panels)]).strip()
+
+
+def _trust(panels: Mapping[str, Panel]) -> str:
+    """How much the bands can say, given the seeds."""
+    seeds = listed(f"{panel.runs.sizes['seed']} with {name}" for name, panel in panels.items())
+    few = [name for name, panel in panels.items() if panel.runs.sizes["seed"] <= 2]
+    text = f"Seeds: {seeds}."
+    if few:
+        text += (
+            " The band of two seeds runs from the border of the one to that of the other, and one seed has none: "
+            f"for {listed(few)} a shift means that the seeds at hand agree on it, no more."
         )
-    return text + "\n\n" + "\n".join(lines)
+    return text
+
+
+def _returning(panels: Mapping[str, Panel]) -> str:
+    """Names the rows in which a border is not all there is: behind it the loss is low again."""
+    found = []
+    for name, panel in panels.items():
+        rows = [int(n) for n in panel.runs["n_data"].values if _returns(panel, int(n))]
+        if rows:
+            found.append(f"{name} with {listed(f'{n:,}' for n in rows)} points")
+    if not found:
+        return ""
+    return (
+        f"\n\\* Behind the first rise the training loss is low again at some larger β ({listed(found)}); there a border is not "
+        "the edge of a region, and a single cell can place it."
+    )
 
 
 def statements(panels: Mapping[str, Panel]) -> list[Statement]:
     """Evaluates what section 2.4 of the paper says about the borders of the five strategies.
 
     Args:
-        panels: the convection panels by the names of :data:`NAMES`.
+        panels: the convection panels by their names: L-BFGS, ALM, CL, RoPINN.
     """
-    found = [_place_of_border(panels, "L-BFGS", 25.0), _place_of_border(panels, "ALM", 50.0)]
-    found += [_comparable(panels), _further(panels)]
-    found += [_accurate_from(panels, "ALM", 5000, at_least=True), _accurate_from(panels, "CL", 1000, at_least=False)]
-    return found
+    found = [_place_of_border(panels[BASE], BASE, 25.0), _place_of_border(panels["ALM"], "ALM", 50.0)]
+    found += [_comparable(panels["CL"], panels["ALM"]), _further(panels["RoPINN"], panels[BASE])]
+    return [*found, _needs(panels["ALM"], "ALM", 5000), _suffices(panels["CL"], "CL", 1000)]
 
 
 def statement_table(found: list[Statement]) -> str:
@@ -111,207 +124,8 @@ def statement_table(found: list[Statement]) -> str:
     return table(["the paper says", "our runs say", "at this scale it"], rows, of_text=True)
 
 
-def improvement_figure(base: Panel, method: Panel, title: str) -> Figure:
-    """Draws the improvement maps of training loss and test error, by both readings of the paper's formula."""
-    rows = []
-    gains = {name: improvement(base, method, name) for name in ("train_loss", "test_error")}
-    for measure, reading in (("ratio_of_means", "ratio of seed means"), ("mean_of_ratios", "mean of the seeds' ratios")):
-        rows.append(
-            [
-                (f"{words}: {reading}", gains[name][measure].values, _failed(method, gains[name]))
-                for name, words in (("train_loss", "Training loss"), ("test_error", "Test error"))
-            ]
-        )
-    axes = gains["train_loss"]["coefficient"].values, gains["train_loss"]["n_data"].values
-    # A gain ends at 100 per cent and a loss has no bound; a few lost cells would wash out all the others.
-    return figures.improvement_maps(rows, *axes, **method._words, title=title, limit=100.0)
-
-
-def improvement(base: Panel, method: Panel, variable: str) -> xr.Dataset:
-    """Relative improvement of a method on its base, cell by cell, see :func:`sciml_lib.regimes.improvement`."""
-    return regimes.improvement(
-        base._seeded(variable),
-        method._seeded(variable),
-        base_status=base._seeded("status"),
-        method_status=method._seeded("status"),
-    )
-
-
-def improvement_words(base: Panel, method: Panel) -> str:
-    """Says how much the method gains in each regime of its base, and how often it fails there."""
-    rows = []
-    gains = {name: improvement(base, method, name)["ratio_of_means"] for name in ("train_loss", "test_error")}
-    labels = base.labels.sel({axis: gains["train_loss"][axis] for axis in ("coefficient", "n_data")})
-    status = method._seeded("status").sel({axis: labels[axis] for axis in ("coefficient", "n_data")})
-    for regime in (Regime.I, Regime.II, Regime.III):
-        inside = labels.values == regime
-        if not inside.any():
-            continue
-        ended = status.values[inside].ravel()
-        ended = ended[ended != ""]
-        rows.append(
-            [
-                f"{regime.numeral}, {regime.title}",
-                int(inside.sum()),
-                *(_percentages(gain.values[inside]) for gain in gains.values()),
-                prose.part_of(sum((ended == s.label).sum() for s in FAILURES), len(ended)),
-                prose.part_of((ended == Status.NEGATIVE_CURVATURE.label).sum(), len(ended)),
-            ]
-        )
-    header = ["regime of the base", "cells", "training loss falls by", "test error falls by", "runs that gave up"]
-    return table([*header, "spent the budget, negative curvature met"], rows)
-
-
-def nncg_statements(base: Panel, method: Panel) -> list[Statement]:
-    """Evaluates what section 2.4 of the paper says about NysNewton-CG on the convection equation."""
-    gains = {name: improvement(base, method, name)["ratio_of_means"] for name in ("train_loss", "test_error")}
-    labels = base.labels.sel({axis: gains["train_loss"][axis] for axis in ("coefficient", "n_data")}).values
-    well = labels == Regime.I
-    found = []
-    for name, claimed in (("test_error", 50), ("train_loss", 60)):
-        values = gains[name].values[well]
-        words = {"test_error": "the test error in data-limited cells", "train_loss": "the training loss"}[name]
-        if name == "test_error" and well.any():  # the half of Regime I with the fewest points
-            amounts = np.broadcast_to(gains[name]["n_data"].values, labels.shape)[well]
-            values = values[amounts <= np.median(amounts)]
-        claim = f"in Regime I NNCG lowers {words} by about {claimed} %"
-        if not values.size:
-            found.append(Statement(claim, "no cell of the base is in Regime I", OPEN))
-            continue
-        middle = float(np.median(values))
-        near = claimed / 2 <= middle <= min(100.0, 1.5 * claimed)
-        found.append(Statement(claim, f"the median cell by {middle:.0f} %", HOLDS if near else FAILS))
-    status = method._seeded("status").sel(coefficient=gains["train_loss"]["coefficient"], n_data=gains["train_loss"]["n_data"])
-    gave_up = np.isin(status.values, [s.label for s in FAILURES])
-    worse = method._seeded("test_error").values > base.cut_to(method)._seeded("test_error").values * 1.05
-    shares = []
-    for inside in (well, (labels == Regime.II) | (labels == Regime.III)):
-        n = int(inside.sum()) * status.sizes["seed"]
-        shares.append((float(gave_up[inside].mean()) if n else np.nan, float(worse[inside].mean()) if n else np.nan, n))
-    (up_well, worse_well, n_well), (up_else, worse_else, n_else) = shares
-    claim = "outside Regime I NNCG is unstable: single runs fail or diverge"
-    if not n_else:
-        return [*found, Statement(claim, "no cell of the base lies outside Regime I", OPEN)]
-    text = (
-        f"{percent(up_else)} of {n_else} runs give up early and in {percent(worse_else)} the test error grows by more than "
-        f"5 %; in Regime I {percent(up_well)} and {percent(worse_well)} of {n_well}"
-    )
-    more = up_else + worse_else > (0.0 if np.isnan(up_well) else up_well + worse_well)
-    return [*found, Statement(claim, text, HOLDS if more and up_else + worse_else > 0.1 else FAILS)]
-
-
-def damping_figure(study: Mapping[float, Panel], value: str, title: str) -> Figure:
-    """Draws the single runs of the study over the damping."""
-    frames = []
-    for damping, panel in study.items():
-        runs = panel.runs[[value]].to_dataframe().reset_index().dropna(subset=[value])
-        frames.append(runs.assign(damping=damping))
-    thresholds = next(iter(study.values())).thresholds
-    return figures.seed_strip(
-        pd.concat(frames, ignore_index=True),
-        x="damping",
-        value=value,
-        x_label="damping of the Newton step",
-        value_label={"train_loss": "training loss", "test_error": "test error"}[value],
-        title=title,
-        threshold=thresholds.train if value == "train_loss" else thresholds.test,
-        columns=2,
-    )
-
-
-def damping_words(study: Mapping[float, Panel], base: Panel) -> str:
-    """Tabulates what each damping makes of each cell of the study."""
-    rows, best = [], {}
-    first = next(iter(study.values()))
-    for coefficient, n_data in first.plan.pairs:
-        cell = {"coefficient": coefficient, "n_data": n_data}
-        before = number(float(base.train.sel(cell))) if _has(base, cell) else "not run"
-        row = [f"{coefficient:g}, {n_data:,}", before]
-        for damping, panel in study.items():
-            loss = float(panel.train.sel(cell))
-            row.append(f"{number(loss)} ({_most_common(panel, cell)})")
-            best.setdefault((coefficient, n_data), {})[damping] = loss
-        rows.append(row)
-    header = ["$\\beta$, $N_f$", "before", *(f"damping {damping:g}" for damping in study)]
-    winners = {cell: min(losses, key=losses.get) for cell, losses in best.items()}
-    return (
-        "Mean training loss, and in brackets how most runs ended:\n\n"
-        + table(header, rows)
-        + "\n\n"
-        + " ".join(
-            f"With β = {c:g} and {n:,} points the lowest loss comes from a damping of {winner:g}, "
-            f"{best[c, n][max(study)] / best[c, n][winner]:.1f} times lower than from {max(study):g}."
-            for (c, n), winner in winners.items()
-        )
-    )
-
-
-def constraint_words(soft: Panel, conditions: Panel, equation: Panel) -> str:
-    """Sets side by side what becomes of a row when nothing, the conditions, or the equation is the constraint."""
-    rows = []
-    forms = {"nothing": soft, "the conditions": conditions, "the equation": equation}
-    counts = dict.fromkeys(forms, 0)
-    for coefficient, n_data in equation.plan.pairs:
-        cell = {"coefficient": coefficient, "n_data": n_data}
-        row = [f"{coefficient:g}, {n_data:,}"]
-        for name, panel in forms.items():
-            if _has(panel, cell):
-                test = float(panel.test.sel(cell))
-                counts[name] += test <= panel.thresholds.test
-                row.append(f"{number(float(panel.train.sel(cell)))} / {number(test)}")
-            else:
-                row.append("not run")
-        rows.append(row)
-    n = len(rows)
-    sums = listed(f"{none_or(count)} with {name} constrained" for name, count in counts.items())
-    return (
-        "Training loss / test error by what is constrained:\n\n"
-        + table(["$\\beta$, $N_f$", *forms], rows)
-        + f"\n\nOf the {counted(n, 'cell')}, the solution passes the test threshold of its row of Table 5 in {sums}."
-    )
-
-
-def grid_words(grid: Panel, random: Panel) -> str:
-    """Says whether testing on the training grid hides wrong solutions: the same networks under both tests."""
-    held_out = regimes.seed_mean(grid.held_out_error())
-    rows, hidden, low = [], 0, 0
-    for coefficient, n_data in grid.plan.pairs:
-        cell = {"coefficient": coefficient, "n_data": n_data}
-        train, same, other = float(grid.train.sel(cell)), float(grid.test.sel(cell)), float(held_out.sel(cell))
-        limit = grid.thresholds
-        if train <= limit.train:
-            low += 1
-            hidden += same <= limit.test < other
-        beside = number(float(random.test.sel(cell))) if _has(random, cell) else "not run"
-        n = round(n_data**0.5)
-        rows.append([f"{coefficient:g}, {n} x {n}", number(train), number(same), number(other), beside])
-    header = [
-        "$\\beta$, grid",
-        "training loss",
-        "error on its own grid",
-        "error on the common grid",
-        "random points, common grid",
-    ]
-    if not low:
-        return table(header, rows) + "\n\nNo training loss of this row is low, so there is no Regime III to hide."
-    verdict = (
-        f"In {hidden} of the {counted(low, 'cell')} with a low training loss the solution passes on its own grid and fails on "
-        "the common one"
-    )
-    tail = (
-        ": tested where it was trained, Regime III looks like Regime I there."
-        if hidden
-        else ": on these cells the test on the training grid hides no wrong solution that the common grid would show."
-    )
-    return table(header, rows) + f"\n\n{verdict}{tail}"
-
-
-def _has(panel: Panel, cell: dict[str, float]) -> bool:
-    return all(value in panel.runs[axis].values for axis, value in cell.items())
-
-
-def _at(panel: Panel, n_data: int) -> dict[str, float] | None:
-    """The training border of one row: crossing, lower, upper; None if the row was not run."""
+def at(panel: Panel, n_data: int) -> dict[str, float] | None:
+    """The training border of one row as coefficients: crossing, lower, upper; None if it is not known."""
     if n_data not in panel.runs["n_data"]:
         return None
     row = panel.crossings.sel(boundary="train", n_data=n_data)
@@ -319,94 +133,47 @@ def _at(panel: Panel, n_data: int) -> dict[str, float] | None:
     return None if np.isnan(here["crossing"]) else here
 
 
-def _place(crossing: float) -> str:
+def has(panel: Panel, cell: dict[str, float]) -> bool:
+    """Whether a cell is on the panel's grid."""
+    return all(value in panel.runs[axis].values for axis, value in cell.items())
+
+
+def _returns(panel: Panel, n_data: int) -> bool:
+    row = panel.labels.sel(n_data=n_data).values
+    under = np.flatnonzero(row == Regime.II)
+    return bool(under.size) and bool(np.isin(row[under[0] :], (Regime.I, Regime.III)).any())
+
+
+def _place(panel: Panel, n_data: int) -> str:
+    here = at(panel, n_data)
+    if here is None:
+        return "not run"
+    mark = r" \*" if _returns(panel, n_data) else ""
+    return _coefficient(here["crossing"]) + mark
+
+
+def _coefficient(crossing: float) -> str:
     if np.isneginf(crossing):
         return "below the map"
-    return "beyond the map" if np.isposinf(crossing) else f"{crossing:.3g}"
+    return "nowhere" if np.isposinf(crossing) else f"{crossing:.3g}"
 
 
-def _beyond(here: dict[str, float], base: dict[str, float] | None, grid: np.ndarray) -> int:
+def _shift(panel: Panel, base: Panel, n_data: int) -> int:
+    """1 or -1 if a row's border lies beyond the base's by both yardsticks; 0 if not."""
+    grid = base.runs["coefficient"].values
+    signs = [_beyond(at(judged, n_data), at(base, n_data), grid) for judged in (panel, panel.judged_by(base))]
+    return signs[0] if signs[0] == signs[1] else 0
+
+
+def _beyond(here: dict[str, float] | None, base: dict[str, float] | None, grid: np.ndarray) -> int:
     """1 or -1 if a border lies beyond the base's: no overlap of the bands, and a gap that the grid can show; 0 if not."""
-    if base is None:
+    if here is None or base is None:
         return 0
     low, high = (here["crossing"] if np.isnan(here[end]) else here[end] for end in ("lower", "upper"))
     base_low, base_high = (base["crossing"] if np.isnan(base[end]) else base[end] for end in ("lower", "upper"))
     if low > base_high and _cells_apart(grid, low, base_high) >= RESOLUTION:
         return 1
     return -1 if high < base_low and _cells_apart(grid, high, base_low) >= RESOLUTION else 0
-
-
-def _place_of_border(panels: Mapping[str, Panel], name: str, claimed: float) -> Statement:
-    """Whether the training border lies at a coefficient, to within the grid, where points are plenty."""
-    panel, claim = panels[name], f"the training border of {name} lies at about β = {claimed:g}"
-    grid = panel.runs["coefficient"].values
-    places = {}
-    for n in panel.runs["n_data"].values:
-        if n >= MANY_POINTS and (row := _at(panel, int(n))) is not None:
-            places[int(n)] = row["crossing"]
-    if not places:
-        return Statement(claim, f"no row with at least {MANY_POINTS:,} points was run", OPEN)
-    text = listed(f"{_place(place)} with {n:,} points" for n, place in places.items())
-    # A border cannot be told from a neighbour nearer than the step of the grid there.
-    right = min(np.searchsorted(grid, claimed), len(grid) - 1)
-    left, right = grid[max(right - 1, 0)], grid[min(right + 1, len(grid) - 1)]
-    near = [left <= place <= right for place in places.values()]
-    return Statement(claim, text, HOLDS if all(near) else FAILS)
-
-
-def _comparable(panels: Mapping[str, Panel]) -> Statement:
-    claim = "CL has a training border comparable to that of ALM"
-    rows = _rows_of_both(panels["CL"], panels["ALM"])
-    if not rows:
-        return Statement(claim, f"no row with at least {MANY_POINTS:,} points was run with both", OPEN)
-    text = listed(f"{_place(a['crossing'])} and {_place(b['crossing'])} with {n:,} points" for n, (a, b) in rows.items())
-    grid = panels["CL"].runs["coefficient"].values
-    same = [_cells_apart(grid, a["crossing"], b["crossing"]) <= 1.0 for a, b in rows.values()]
-    return Statement(claim, f"CL and ALM: {text}", HOLDS if all(same) else FAILS)
-
-
-def _further(panels: Mapping[str, Panel]) -> Statement:
-    claim = "RoPINN moves the training border to larger β than L-BFGS"
-    ours, base = panels["RoPINN"], panels["L-BFGS"]
-    rows = {int(n): (_at(ours, int(n)), _at(base, int(n))) for n in ours.runs["n_data"].values}
-    rows = {n: pair for n, pair in rows.items() if None not in pair}
-    if not rows:
-        return Statement(claim, "no row was run with both", OPEN)
-    if all(a["crossing"] == b["crossing"] for a, b in rows.values()):  # both beyond the same edge of the map
-        return Statement(claim, "neither border lies in the map", OPEN)
-    grid = ours.runs["coefficient"].values
-    signs = {n: _beyond(a, b, grid) for n, (a, b) in rows.items()}
-    counts = {sign: [f"{n:,}" for n, s in signs.items() if s == sign] for sign in (1, 0, -1)}
-    words = {1: "larger β", 0: "no shift beyond the bands", -1: "smaller β"}
-    text = "; ".join(f"{words[sign]} with {listed(many)} points" for sign, many in counts.items() if many)
-    return Statement(claim, text, HOLDS if len(counts[1]) > len(rows) / 2 else FAILS)
-
-
-def _accurate_from(panels: Mapping[str, Panel], name: str, claimed: int, *, at_least: bool) -> Statement:
-    """From how many points on the solution at beta = 30 passes its threshold."""
-    panel, beta = panels[name], 30.0
-    verb = f"needs {claimed:,} points or more" if at_least else f"is accurate with {claimed:,} points"
-    claim = f"at β = {beta:g} {name} {verb}"
-    if beta not in panel.runs["coefficient"]:
-        return Statement(claim, f"β = {beta:g} was not run", OPEN)
-    errors = panel.test.sel(coefficient=beta)
-    passing = [int(n) for n in errors["n_data"].values if errors.sel(n_data=n) <= panel.thresholds.test]
-    most = int(errors["n_data"].max())
-    amounts = listed(f"{n:,}" for n in errors["n_data"].values)
-    tried = f"test error {listed(number(float(e)) for e in errors.values)} with {amounts} points"
-    if at_least:
-        if any(n < claimed for n in passing):
-            return Statement(claim, tried, FAILS)
-        return Statement(claim, tried, OPEN if most < claimed else HOLDS)
-    if most < claimed:
-        return Statement(claim, tried, OPEN)
-    return Statement(claim, tried, HOLDS if claimed in passing else FAILS)
-
-
-def _rows_of_both(a: Panel, b: Panel) -> dict[int, tuple[dict[str, float], dict[str, float]]]:
-    amounts = [int(n) for n in a.runs["n_data"].values if n >= MANY_POINTS]
-    rows = {n: (_at(a, n), _at(b, n)) for n in amounts}
-    return {n: pair for n, pair in rows.items() if None not in pair}
 
 
 def _cells_apart(grid: np.ndarray, a: float, b: float) -> float:
@@ -417,20 +184,83 @@ def _cells_apart(grid: np.ndarray, a: float, b: float) -> float:
     return float(abs(place[0] - place[1]))
 
 
-def _percentages(values: np.ndarray) -> str:
-    """Median and range of some percentages."""
-    if not values.size:
-        return "n/a"
-    low, middle, high = np.min(values), np.median(values), np.max(values)
-    return f"{middle:.0f} % ({low:.0f} to {high:.0f} %)"
+def _place_of_border(panel: Panel, name: str, claimed: float) -> Statement:
+    """Whether the training border lies at a coefficient, as nearly as the grid can tell, where points are plenty."""
+    claim = f"the training border of {name} lies at about β = {claimed:g}"
+    grid = panel.runs["coefficient"].values
+    amounts = [int(n) for n in panel.runs["n_data"].values if n >= MANY_POINTS]
+    places = {n: here["crossing"] for n in amounts if (here := at(panel, n)) is not None}
+    if not places:
+        return Statement(claim, f"no row with at least {MANY_POINTS:,} points was run", OPEN)
+    text = listed(f"{_place(panel, n)} with {n:,} points" for n in places)
+    near = [_cells_apart(grid, place, claimed) <= RESOLUTION for place in places.values()]
+    return Statement(claim, text, HOLDS if all(near) else FAILS)
 
 
-def _failed(method: Panel, gain: xr.Dataset) -> np.ndarray:
-    """Runs of each cell that gave up, ``[n_coefficient, n_data]``."""
-    status = method._seeded("status").sel(coefficient=gain["coefficient"], n_data=gain["n_data"])
-    return np.isin(status.values, [s.label for s in FAILURES]).sum(axis=-1)
+def _comparable(ours: Panel, theirs: Panel) -> Statement:
+    claim = "CL has a training border comparable to that of ALM"
+    amounts = [int(n) for n in ours.runs["n_data"].values if n >= MANY_POINTS]
+    rows = {n: (at(ours, n), at(theirs, n)) for n in amounts}
+    rows = {n: pair for n, pair in rows.items() if None not in pair}
+    if not rows:
+        return Statement(claim, f"no row with at least {MANY_POINTS:,} points was run with both", OPEN)
+    text = listed(f"{_place(ours, n)} and {_place(theirs, n)} with {n:,} points" for n in rows)
+    if all(a["crossing"] == b["crossing"] for a, b in rows.values()):
+        return Statement(claim, f"CL and ALM: {text}; neither border lies in the map", OPEN)
+    grid = ours.runs["coefficient"].values
+    same = [_cells_apart(grid, a["crossing"], b["crossing"]) <= 1.0 for a, b in rows.values()]
+    return Statement(claim, f"CL and ALM: {text} (comparable: within one cell)", HOLDS if all(same) else FAILS)
 
 
-def _most_common(panel: Panel, cell: dict[str, float]) -> str:
-    ended = [s for s in panel.runs["status"].sel(cell).values.tolist() if s]
-    return max(set(ended), key=ended.count).replace("_", " ") if ended else "not run"
+def _further(ours: Panel, base: Panel) -> Statement:
+    claim = "RoPINN moves the training border to larger β than L-BFGS"
+    amounts = [int(n) for n in ours.runs["n_data"].values]
+    rows = {n: (at(ours, n), at(base, n)) for n in amounts}
+    rows = {n: pair for n, pair in rows.items() if None not in pair}
+    if not rows:
+        return Statement(claim, "no row was run with both", OPEN)
+    if all(a["crossing"] == b["crossing"] for a, b in rows.values()):
+        return Statement(claim, "neither border lies in the map", OPEN)
+    signs = {n: _shift(ours, base, n) for n in rows}
+    words = {1: "larger β", 0: "no shift", -1: "smaller β"}
+    counts = {sign: [f"{n:,}" for n, s in signs.items() if s == sign] for sign in words}
+    text = "; ".join(f"{words[sign]} with {listed(many)} points" for sign, many in counts.items() if many)
+    return Statement(claim, text, HOLDS if len(counts[1]) > len(rows) / 2 else FAILS)
+
+
+def _needs(panel: Panel, name: str, claimed: int, beta: float = 30.0) -> Statement:
+    """Whether so many points are needed for an accurate solution."""
+    claim = f"at β = {beta:g} {name} needs {claimed:,} points or more to be accurate"
+    found = _errors(panel, beta)
+    if found is None:
+        return Statement(claim, f"β = {beta:g} was not run", OPEN)
+    text, passing, most = found
+    if any(n < claimed for n in passing):
+        return Statement(claim, text, FAILS)
+    if most < claimed:
+        return Statement(claim, f"{text}; more was not run", OPEN)
+    return Statement(claim, text, HOLDS if passing else OPEN)
+
+
+def _suffices(panel: Panel, name: str, claimed: int, beta: float = 30.0) -> Statement:
+    """Whether so many points are enough for an accurate solution."""
+    claim = f"at β = {beta:g} {name} is accurate with {claimed:,} points"
+    found = _errors(panel, beta)
+    if found is None or not has(panel, {"n_data": claimed}) or np.isnan(panel.test.sel(coefficient=beta, n_data=claimed)):
+        return Statement(claim, f"β = {beta:g} with {claimed:,} points was not run", OPEN)
+    return Statement(claim, found[0], HOLDS if claimed in found[1] else FAILS)
+
+
+def _errors(panel: Panel, beta: float) -> tuple[str, list[int], int] | None:
+    """Test errors over the amounts of data, in words; the amounts that pass the threshold; the largest amount."""
+    if not has(panel, {"coefficient": beta}):
+        return None
+    errors = panel.test.sel(coefficient=beta).dropna("n_data")
+    if not errors.size:
+        return None
+    amounts = [int(n) for n in errors["n_data"].values]
+    passing = [n for n in amounts if float(errors.sel(n_data=n)) <= panel.thresholds.test]
+    values = listed(number(float(error)) for error in errors.values)
+    limit, tried = number(panel.thresholds.test), listed(f"{n:,}" for n in amounts)
+    passed = f"with {listed(f'{n:,}' for n in passing)} it is at most {limit}" if passing else f"none is at most {limit}"
+    return f"test error {values} with {tried} points; {passed}", passing, amounts[-1]

@@ -45,6 +45,11 @@ class NNCG:
     One call of :meth:`step` is one Newton step of every member. The members' conjugate gradients run side by side, each
     with its own stopping rule; who has ended waits for the others, and no products are computed for it.
 
+    Differs from the released code: conjugate gradients stop at a direction of negative curvature, and the run's status
+    says that one was met; they begin again from zero where starting from the last direction gave no descent, and a run
+    ends where even that gives none (the code warns and goes on); a line search ends after 30 halvings (the code has no
+    bound); a sketch that cannot be factorised ends the run, and the damping never changes.
+
     Attributes:
         steps: Newton steps; 2,000 in Table 2.
         rank: of the sketch; 50 in Table 2.

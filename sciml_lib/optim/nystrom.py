@@ -46,8 +46,8 @@ def sketch(product: Callable[[Tensor], Tensor], test: Tensor) -> Sketch:
 
     The products may be float32; what is small (rank x rank) and what is sensitive (the factorisations) is float64,
     since float32 breaks down at the condition numbers of these Hessians. A Hessian need not be positive semidefinite: its
-    core on the test vectors is lifted until its smallest eigenvalue is at least a millionth of its largest, which is what
-    the released code's repairs amount to.
+    core on the test vectors is lifted until its smallest eigenvalue is at least a millionth of its largest. (The
+    released code adds to the diagonal up to five times, then clips eigenvalues and raises the damping tenfold.)
 
     Args:
         product: from ``[M, P]`` to ``[M, P]``.

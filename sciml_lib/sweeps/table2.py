@@ -133,8 +133,8 @@ def alm(system: str, constrained: tuple[str, ...] = (CONDITIONS,)) -> Row:
             "reaction, 10 calls and 2 for wave). The ordinary training before has no weights, since 50, which a script has "
             "for convection, makes that training worse."
             if hard
-            else "The equation is the constraint, as the paper's text says; the weight of the panel with ALM now multiplies the "
-            "conditions."
+            else "The equation is the constraint, as the paper's text says; the weight of the panel with ALM now multiplies "
+            "the conditions."
         ),
         axes="those of L-BFGS, which differ a little from the sweep script's for ALM",
     )
