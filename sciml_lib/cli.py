@@ -185,6 +185,25 @@ def status(sweep: str | None, profile: str | None, device: str, runs: Path | Non
 
 
 @main.command()
+@click.argument("sweep")
+@click.option("--profile", "-p", default="laptop", show_default=True, help="Whose store is meant: smoke, laptop or paper.")
+@click.option("--runs", type=click.Path(path_type=Path), help="Folder of the stores. [default: SCIML_RUNS, or runs/]")
+def confirm(sweep: str, profile: str, runs: Path | None) -> None:
+    """Show that the stored runs of SWEEP stand although the library has changed since.
+
+    Trains the profile smoke by the code of the commit that made the store and by the present code; if every number is the
+    same to the last bit, the manifest notes it and the mark on the figures goes.
+
+    \b
+    Example:
+      python -m sciml_lib confirm pinn/reaction/alm
+    """
+    from sciml_lib import sweeps
+
+    click.echo(sweeps.confirm(sweep, profile, runs))
+
+
+@main.command()
 @click.argument("name")
 @click.option("--param", "-p", "params", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; repeatable.")
 @click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="The notebook to write.")

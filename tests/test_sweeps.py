@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
 import time
 import tomllib
 from pathlib import Path
@@ -19,7 +20,7 @@ from sciml_lib import sweeps
 from sciml_lib.errors import UserError
 from sciml_lib.regimes import thresholds
 from sciml_lib.strategies import LBFGS, Adam, Strategy
-from sciml_lib.sweeps import catalog, dataset, devices, estimate, execution, planner, provenance, store
+from sciml_lib.sweeps import catalog, confirmation, dataset, devices, estimate, execution, planner, provenance, store
 from sciml_lib.sweeps.spec import Plan, Reduction, Sweep
 
 CPU = torch.device("cpu")
@@ -472,6 +473,52 @@ def test_a_changed_library_is_marked(tmp_path: Path, tiny: Plan) -> None:
     assert content["commit"] == provenance.commit() and content["cells_planned"] == 8
     path.write_text(json.dumps({**content, "library": ["0123456789abcdef"]}))
     assert dataset.load(TINY.id, "smoke", tmp_path).attrs["library_changed"] is True
+
+
+def _unchanged_since_the_commit() -> bool:
+    done = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "sciml_lib"], cwd=store.ROOT, capture_output=True)
+    return done.returncode == 0
+
+
+@pytest.mark.slow
+def test_runs_of_other_code_are_confirmed_if_it_gives_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not _unchanged_since_the_commit():
+        pytest.skip("the library differs from the commit that is checked out; commit first")
+    sweep_id = "pinn/convection/nncg-base"
+    sweeps.run(sweep_id, "smoke", runs=tmp_path, device="cpu")
+    assert "nothing to confirm" in sweeps.confirm(sweep_id, "smoke", tmp_path)
+    monkeypatch.setattr(provenance, "library_digest", lambda modules: "feedfeedfeedfeed")
+    assert dataset.load(sweep_id, "smoke", tmp_path).attrs["library_changed"] is True
+    assert "8 runs of the profile smoke are the same to the last bit" in sweeps.confirm(sweep_id, "smoke", tmp_path)
+    assert dataset.load(sweep_id, "smoke", tmp_path).attrs["library_changed"] is False
+    monkeypatch.setattr(provenance, "library_digest", lambda modules: "0123012301230123")  # another change
+    assert dataset.load(sweep_id, "smoke", tmp_path).attrs["library_changed"] is True
+    made = confirmation._Made
+    monkeypatch.setattr(confirmation, "_Made", lambda folder: made(folder) if "old" in str(folder) else _Other(made(folder)))
+    with pytest.raises(UserError, match="give different numbers"):
+        sweeps.confirm(sweep_id, "smoke", tmp_path)
+    assert dataset.load(sweep_id, "smoke", tmp_path).attrs["library_changed"] is True
+
+
+class _Other:
+    """What code makes whose last number is another."""
+
+    def __init__(self, made: confirmation._Made) -> None:
+        self.rows, self.library = [*made.rows[:-1], made.rows[-1] + "0"], made.library
+
+
+def test_what_cannot_be_confirmed_is_said(tmp_path: Path, tiny: Plan) -> None:
+    with pytest.raises(UserError, match=r"no runs of .* are stored"):
+        sweeps.confirm(TINY.id, "smoke", tmp_path)
+    sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
+    path = store.folder_of(tiny, tmp_path) / "manifest.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "library": ["0123456789abcdef", "fedcba9876543210"]}))
+    with pytest.raises(UserError, match="several versions"):
+        sweeps.confirm(TINY.id, "smoke", tmp_path)
+    path.write_text(json.dumps({**content, "library": ["0123456789abcdef"], "commit": "0" * 40}))
+    with pytest.raises(UserError, match="commit 0000000 is not in this repository"):
+        sweeps.confirm(TINY.id, "smoke", tmp_path)
 
 
 def test_the_version_is_that_of_the_package() -> None:

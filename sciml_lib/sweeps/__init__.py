@@ -1,6 +1,7 @@
 """Sweeps: what is trained, where it is stored, how it is gone on with."""
 
 from sciml_lib.sweeps import catalog
+from sciml_lib.sweeps.confirmation import confirm
 from sciml_lib.sweeps.dataset import load, load_or_train
 from sciml_lib.sweeps.execution import Report, run
 from sciml_lib.sweeps.spec import Cell, Plan, Reduction, Sweep
@@ -13,6 +14,7 @@ __all__ = [
     "Report",
     "Sweep",
     "catalog",
+    "confirm",
     "folder_of",
     "load",
     "load_or_train",

@@ -90,8 +90,9 @@ def read(path: Path, plan: Plan) -> dict[str, Any]:
 
 
 def library_changed(manifest: dict[str, Any], plan: Plan) -> bool:
-    """Whether any row may have been trained by other code than there is now."""
-    return manifest["library"] != [provenance.library_digest(plan.modules)]
+    """Whether any row may have been trained by other code than there is now, and that was not confirmed to be as good."""
+    present = provenance.library_digest(plan.modules)
+    return manifest["library"] != [present] and present not in manifest.get("confirmed", ())
 
 
 def _difference(manifest: dict[str, Any], plan: Plan) -> str:
