@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from trained import assert_same, cut_after_every_step
 
 from sciml_lib import systems
 from sciml_lib.errors import UserError
@@ -18,7 +19,7 @@ from sciml_lib.models import MLP
 from sciml_lib.optim import LBFGS, Status
 from sciml_lib.problems import PINN
 from sciml_lib.problems.pinn import Augmentation
-from sciml_lib.strategies import AugmentedLagrangian, MemberResult, Strategy, TimeLimitReached, train
+from sciml_lib.strategies import AugmentedLagrangian, MemberResult, Strategy, train
 from sciml_lib.strategies.alm import AugmentedLagrangianState
 
 SHORT = AugmentedLagrangian(outer=3, inner=LBFGS(max_iterations=6, history=5), weight=((0.0, 2.0),))
@@ -212,13 +213,6 @@ def run(problem: PINN, results: dict[int, MemberResult] | None = None, **options
     return results
 
 
-def assert_same(a: dict[int, MemberResult], b: dict[int, MemberResult]) -> None:
-    assert sorted(a) == sorted(b)
-    for m in a:
-        torch.testing.assert_close(a[m].params, b[m].params, rtol=1e-7, atol=1e-9)
-        assert (a[m].status, a[m].iterations, a[m].evaluations) == (b[m].status, b[m].iterations, b[m].evaluations)
-
-
 @pytest.mark.parametrize("width", [1, 2])
 def test_a_member_does_not_depend_on_its_neighbours_and_reports_the_plain_loss(width: int) -> None:
     problem = make_problem()
@@ -235,15 +229,7 @@ def test_a_member_does_not_depend_on_its_neighbours_and_reports_the_plain_loss(w
 
 
 def test_stopped_and_resumed_at_every_step_gives_the_same(tmp_path: Path) -> None:
-    checkpoint = tmp_path / "c.pt"
-    results: dict[int, MemberResult] = {}
-    stops = 0
-    while len(results) < 3 or checkpoint.exists():
-        try:
-            run(make_problem(), results, width=2, checkpoint=checkpoint, deadline=time.monotonic())
-        except TimeLimitReached:
-            stops += 1
-    assert stops > 20
+    results = cut_after_every_step(partial(run, make_problem(), width=2), tmp_path, at_least=20)
     assert_same(results, run(make_problem(), width=2))
 
 

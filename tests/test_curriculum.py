@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from trained import assert_same, cut_after_every_step
 
 from sciml_lib import systems
 from sciml_lib.errors import UserError
 from sciml_lib.models import MLP
 from sciml_lib.problems import PINN
-from sciml_lib.strategies import LBFGS, Adam, Curriculum, MemberResult, Strategy, TimeLimitReached, train
+from sciml_lib.strategies import LBFGS, Adam, Curriculum, MemberResult, Strategy, train
 
 RUNG, LAST = LBFGS(max_iterations=6, history=5), LBFGS(max_iterations=8, history=5)
 SHORT = Strategy((Curriculum(rungs=6, step=0.5, solver=RUNG), LAST))
@@ -33,13 +35,6 @@ def run(
     results = {} if results is None else results
     train(problem, seeds, SHORT, on_result=results.__setitem__, **options)
     return results
-
-
-def assert_same(a: dict[int, MemberResult], b: dict[int, MemberResult]) -> None:
-    assert sorted(a) == sorted(b)
-    for m in a:
-        torch.testing.assert_close(a[m].params, b[m].params, rtol=1e-6, atol=1e-8)
-        assert (a[m].status, a[m].iterations, a[m].evaluations) == (b[m].status, b[m].iterations, b[m].evaluations)
 
 
 def test_legs_are_the_rungs_and_then_the_members_own_coefficients() -> None:
@@ -140,7 +135,7 @@ def test_members_of_one_seed_share_their_evaluations() -> None:
     results = run(together, [4, 4, 4])
     alone = make_problem([2.75], kind=Counted)
     alone.rows = {}
-    assert_same({0: results[2]}, run(alone, [4]))
+    assert_same({0: results[2]}, run(alone, [4]), rtol=1e-6, atol=1e-8)
     rungs = [0.5 * k for k in range(6)]
     assert {c: together.rows[c] for c in rungs} == {c: alone.rows[c] for c in rungs}
     assert together.rows[2.75] == 3 * alone.rows[2.75]
@@ -153,21 +148,13 @@ def test_members_of_one_seed_share_their_evaluations() -> None:
 
 @pytest.mark.parametrize("width", [1, 2, 4])
 def test_lanes_do_not_change_any_member(width: int) -> None:
-    assert_same(run(make_problem(), width=width), run(make_problem()))
+    assert_same(run(make_problem(), width=width), run(make_problem()), rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("width", [None, 2])
 def test_stopped_and_resumed_at_every_step_gives_the_same(tmp_path: Path, width: int | None) -> None:
-    checkpoint = tmp_path / "c.pt"
-    results: dict[int, MemberResult] = {}
-    stops = 0
-    while len(results) < 6 or checkpoint.exists():
-        try:
-            run(make_problem(), SEEDS, results, width=width, checkpoint=checkpoint, deadline=time.monotonic())
-        except TimeLimitReached:
-            stops += 1
-    assert stops > 30
-    assert_same(results, run(make_problem(), width=width))
+    results = cut_after_every_step(partial(run, make_problem(), SEEDS, width=width), tmp_path, at_least=30)
+    assert_same(results, run(make_problem(), width=width), rtol=1e-6, atol=1e-8)
 
 
 class Poisoned(PINN):
@@ -187,7 +174,7 @@ def test_members_that_diverge_on_a_rung_are_reported_and_the_others_go_on() -> N
         assert ours[m].status == "diverged"
         assert ours[m].evaluations < expected[m].evaluations
         del expected[m], ours[m]
-    assert_same(ours, expected)
+    assert_same(ours, expected, rtol=1e-6, atol=1e-8)
 
 
 def test_seconds_of_a_shared_lane_are_divided() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
+from trained import assert_same, cut_after_every_step
 
 from sciml_lib import systems
 from sciml_lib.errors import UserError
@@ -18,7 +19,7 @@ from sciml_lib.optim import NNCG, NNCGState, Status
 from sciml_lib.optim.nystrom import precondition, sketch
 from sciml_lib.problems import PINN
 from sciml_lib.problems.base import HessianProduct
-from sciml_lib.strategies import Adam, MemberResult, Strategy, TimeLimitReached, train
+from sciml_lib.strategies import Adam, MemberResult, Strategy, train
 
 
 def generator(seed: int) -> torch.Generator:
@@ -367,26 +368,11 @@ def run(problem: PINN, results: dict[int, MemberResult] | None = None, **options
     return results
 
 
-def assert_same(a: dict[int, MemberResult], b: dict[int, MemberResult]) -> None:
-    assert sorted(a) == sorted(b)
-    for m in a:
-        torch.testing.assert_close(a[m].params, b[m].params, rtol=1e-6, atol=1e-8)
-        assert (a[m].status, a[m].iterations, a[m].evaluations) == (b[m].status, b[m].iterations, b[m].evaluations)
-
-
 def test_lanes_and_stops_do_not_change_any_member(tmp_path: Path) -> None:
     expected = run(make_problem())
-    assert_same(run(make_problem(), width=1), expected)
-    checkpoint = tmp_path / "c.pt"
-    results: dict[int, MemberResult] = {}
-    stops = 0
-    while len(results) < 3 or checkpoint.exists():
-        try:
-            run(make_problem(), results, width=2, checkpoint=checkpoint, deadline=time.monotonic())
-        except TimeLimitReached:
-            stops += 1
-    assert stops > 10
-    assert_same(results, expected)
+    assert_same(run(make_problem(), width=1), expected, rtol=1e-6, atol=1e-8)
+    results = cut_after_every_step(partial(run, make_problem(), width=2), tmp_path, at_least=10)
+    assert_same(results, expected, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("name", sorted(SYSTEMS))

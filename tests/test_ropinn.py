@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from trained import assert_same, cut_after_every_step
 
 from sciml_lib import systems
 from sciml_lib.errors import UserError
 from sciml_lib.models import MLP
 from sciml_lib.optim import LBFGS, Status
 from sciml_lib.problems import PINN
-from sciml_lib.strategies import MemberResult, RoPINN, Strategy, TimeLimitReached, train
+from sciml_lib.strategies import MemberResult, RoPINN, Strategy, train
 from sciml_lib.strategies.ropinn import RoPINNState
 
 SHORT = RoPINN(calls=5, solver=LBFGS(max_iterations=8, history=10), initial_region=1e-3, window=3)
@@ -182,18 +183,13 @@ def run(
     return results
 
 
-def assert_same(a: MemberResult, b: MemberResult) -> None:
-    torch.testing.assert_close(a.params, b.params, rtol=1e-7, atol=1e-9)
-    assert (a.status, a.iterations, a.evaluations) == (b.status, b.iterations, b.evaluations)
-
-
 @pytest.mark.parametrize("width", [1, 2])
 def test_a_member_does_not_depend_on_its_neighbours(width: int) -> None:
     together, laned = run(make_problem(), SEEDS), run(make_problem(), SEEDS, width=width)
     for m, seed in enumerate(SEEDS):
-        assert_same(laned[m], together[m])
-        (alone,) = run(make_problem().select([m]), [seed]).values()
-        assert_same(alone, together[m])
+        alone = run(make_problem().select([m]), [seed])
+        assert_same(alone, {0: together[m]})
+    assert_same(laned, together)
 
 
 def test_the_seed_of_a_member_is_that_of_its_shifts() -> None:
@@ -207,17 +203,8 @@ def test_the_seed_of_a_member_is_that_of_its_shifts() -> None:
 
 
 def test_stopped_and_resumed_at_every_step_gives_the_same(tmp_path: Path) -> None:
-    checkpoint = tmp_path / "c.pt"
-    results: dict[int, MemberResult] = {}
-    stops = 0
-    while len(results) < 3 or checkpoint.exists():
-        try:
-            run(make_problem(), SEEDS, results, width=2, checkpoint=checkpoint, deadline=time.monotonic())
-        except TimeLimitReached:
-            stops += 1
-    assert stops > 20
-    for m, expected in run(make_problem(), SEEDS, width=2).items():
-        assert_same(results[m], expected)
+    results = cut_after_every_step(partial(run, make_problem(), SEEDS, width=2), tmp_path, at_least=20)
+    assert_same(results, run(make_problem(), SEEDS, width=2))
 
 
 def test_a_member_that_diverges_ends_and_the_others_go_on() -> None:

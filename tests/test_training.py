@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from trained import assert_same, cut_after_every_step
 
 from sciml_lib import systems
 from sciml_lib.errors import UserError
@@ -24,17 +26,12 @@ def make_problem(m: int = 5, n_data: int = 40, dtype: torch.dtype = torch.float6
     return PINN(systems.get("convection"), MLP(hidden=(8, 8)), betas, n_data, dtype=dtype)
 
 
-def run(problem: PINN, strategy: Strategy = SHORT, **options: object) -> dict[int, MemberResult]:
-    results: dict[int, MemberResult] = {}
+def run(
+    problem: PINN, strategy: Strategy = SHORT, results: dict[int, MemberResult] | None = None, **options: object
+) -> dict[int, MemberResult]:
+    results = {} if results is None else results
     train(problem, range(len(problem)), strategy, on_result=results.__setitem__, **options)
     return results
-
-
-def assert_same(a: dict[int, MemberResult], b: dict[int, MemberResult]) -> None:
-    assert sorted(a) == sorted(b)
-    for m in a:
-        torch.testing.assert_close(a[m].params, b[m].params, rtol=1e-7, atol=1e-9)
-        assert (a[m].status, a[m].iterations, a[m].evaluations) == (b[m].status, b[m].iterations, b[m].evaluations)
 
 
 def test_adam_is_torch_adam_for_every_member() -> None:
@@ -75,26 +72,7 @@ def test_lanes_do_not_change_any_member(width: int) -> None:
 
 @pytest.mark.parametrize("width", [2, None])
 def test_stopped_and_resumed_at_every_step_gives_the_same(tmp_path: Path, width: int | None) -> None:
-    checkpoint = tmp_path / "c.pt"
-    results: dict[int, MemberResult] = {}
-    stops = 0
-    while True:
-        try:
-            train(
-                make_problem(),
-                range(5),
-                SHORT,
-                on_result=results.__setitem__,
-                checkpoint=checkpoint,
-                width=width,
-                deadline=time.monotonic(),
-            )
-            break
-        except TimeLimitReached:
-            stops += 1
-            assert checkpoint.exists()
-    assert stops > 30
-    assert not checkpoint.exists()
+    results = cut_after_every_step(partial(run, make_problem(), width=width), tmp_path, at_least=30)
     assert_same(results, run(make_problem(), width=width))
 
 
