@@ -102,6 +102,9 @@ def test_a_shift_counts_only_beyond_the_bands_and_by_both_yardsticks(five):
     text = narrative.shifts(five)
     assert "| ALM | its own | nowhere |" in text and "| ALM | L-BFGS | 13" in text
     assert "*ALM*: no row shows a shift." in text
+    better = panel("cl", 1e9), panel("lbfgs", 1e9, lambda c, n, s: 0.9 if c >= 20 else 0.1)
+    text = narrative.shifts({"L-BFGS": better[1].cut_to(better[0]), "CL": better[0]}, "test")
+    assert "| test error first rises above |" in text and "*CL*: the border moves to larger β with 100, 500, 1,000" in text
     # One of its seeds fails from 10 on: then the band of L-BFGS reaches to within half a cell of the border of RoPINN.
     noisy = Panel(
         runs("pinn/convection/lbfgs", "laptop", lambda c, n, s: 1e-1 if c >= (10 if s == 0 else 70) else 1e-5, lambda *_: 0.01)

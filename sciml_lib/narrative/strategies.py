@@ -51,11 +51,15 @@ def borders(panels: Mapping[str, Panel], title: str) -> Figure:
     return figures.boundary_overlay(entries, **next(iter(panels.values())).axis_words, title=title)
 
 
-def shifts(panels: Mapping[str, Panel]) -> str:
-    """Says where each strategy's training loss first rises above the threshold, and whether that is a shift.
+def shifts(panels: Mapping[str, Panel], kind: str = "train") -> str:
+    """Says where each strategy's training loss (or test error) first rises above the threshold, and whether that is a shift.
 
     A border has shifted if it lies beyond that of L-BFGS, with no overlap of the bands and by a gap that the grid can
     show, by the thresholds of its own row of Table 5 *and* by those of L-BFGS.
+
+    Args:
+        panels: the maps by the names of their strategies, L-BFGS among them.
+        kind: ``train`` or ``test``; the test error counts only before the training loss has risen.
     """
     base = panels[BASE]
     amounts = [int(n) for n in base.runs["n_data"].values]
@@ -65,18 +69,20 @@ def shifts(panels: Mapping[str, Panel]) -> str:
             if own or name != BASE:
                 judged = panel if own else panel.judged_by(base)
                 whose = "its own" if own else BASE
-                rows.append([name, whose, *(_place(judged, n) for n in amounts)])
+                rows.append([name, whose, *(_place(judged, n, kind) for n in amounts)])
     for name, panel in panels.items():
         if name != BASE:
-            moved = {n: _shift(panel, base, n) for n in amounts}
+            moved = {n: _shift(panel, base, n, kind) for n in amounts}
             parts = [
                 f"to {word} β with {listed(f'{n:,}' for n in amounts if moved[n] == sign)} points"
                 for sign, word in ((1, "larger"), (-1, "smaller"))
                 if sign in moved.values()
             ]
             lines.append(f"- *{name}*: " + (f"the border moves {listed(parts)}." if parts else "no row shows a shift."))
-    header = ["training loss first rises above", "threshold of", *(f"$N_f$ = {n:,}" for n in amounts)]
-    return "\n".join([table(header, rows), "", *lines, "", _trust(panels), _returning(panels)]).strip()
+    what = {"train": "training loss", "test": "test error"}[kind]
+    header = [f"{what} first rises above", "threshold of", *(f"$N_f$ = {n:,}" for n in amounts)]
+    notes = [_trust(panels), _returning(panels)] if kind == "train" else []
+    return "\n".join([table(header, rows), "", *lines, "", *notes]).strip()
 
 
 def _trust(panels: Mapping[str, Panel]) -> str:
@@ -124,11 +130,11 @@ def statement_table(found: list[Statement]) -> str:
     return table(["the paper says", "our runs say", "at this scale it"], rows, of_text=True)
 
 
-def at(panel: Panel, n_data: int) -> dict[str, float] | None:
-    """The training border of one row as coefficients: crossing, lower, upper; None if it is not known."""
+def at(panel: Panel, n_data: int, kind: str = "train") -> dict[str, float] | None:
+    """The border of one row as coefficients: crossing, lower, upper; None if it is not known."""
     if n_data not in panel.runs["n_data"]:
         return None
-    row = panel.crossings.sel(boundary="train", n_data=n_data)
+    row = panel.crossings.sel(boundary=kind, n_data=n_data)
     here = {name: float(row[name]) for name in ("crossing", "lower", "upper")}
     return None if np.isnan(here["crossing"]) else here
 
@@ -144,11 +150,11 @@ def _returns(panel: Panel, n_data: int) -> bool:
     return bool(under.size) and bool(np.isin(row[under[0] :], (Regime.I, Regime.III)).any())
 
 
-def _place(panel: Panel, n_data: int) -> str:
-    here = at(panel, n_data)
+def _place(panel: Panel, n_data: int, kind: str = "train") -> str:
+    here = at(panel, n_data, kind)
     if here is None:
         return "not run"
-    mark = r" \*" if _returns(panel, n_data) else ""
+    mark = r" \*" if kind == "train" and _returns(panel, n_data) else ""
     return _coefficient(here["crossing"]) + mark
 
 
@@ -158,10 +164,10 @@ def _coefficient(crossing: float) -> str:
     return "nowhere" if np.isposinf(crossing) else f"{crossing:.3g}"
 
 
-def _shift(panel: Panel, base: Panel, n_data: int) -> int:
+def _shift(panel: Panel, base: Panel, n_data: int, kind: str = "train") -> int:
     """1 or -1 if a row's border lies beyond the base's by both yardsticks; 0 if not."""
     grid = base.runs["coefficient"].values
-    signs = [_beyond(at(judged, n_data), at(base, n_data), grid) for judged in (panel, panel.judged_by(base))]
+    signs = [_beyond(at(judged, n_data, kind), at(base, n_data, kind), grid) for judged in (panel, panel.judged_by(base))]
     return signs[0] if signs[0] == signs[1] else 0
 
 
