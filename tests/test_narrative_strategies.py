@@ -128,7 +128,8 @@ def test_every_cut_of_the_budget_is_in_the_table(five):
         assert here in table and full in table
     assert "| L-BFGS |" in table and "the same" in table
     equal = narrative.budgets({"a": five["NNCG"], "b": five["NNCG"]})
-    assert equal.count("\n") == 2 and "| a, b | 48, 48 |" in equal
+    assert equal.count("\n| ") == 2 and "| a, b | 48, 48 |" in equal
+    assert equal.count("history 100") == 1
 
 
 def test_shares_and_borders_in_words():

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sciml_lib import figures, prose, systems
-from sciml_lib.optim import NNCG, Adam, Status
+from sciml_lib.optim import LBFGS, NNCG, Adam, Status
 from sciml_lib.panels import Panel, solved
 from sciml_lib.prose import capitalised, counted, listed, number, part_of, table
 from sciml_lib.strategies import AugmentedLagrangian, Curriculum, RoPINN
@@ -26,15 +26,19 @@ def budgets(panels: Mapping[str, Panel]) -> str:
     """Tabulates what a network goes through here, and in the paper's full budget, map by map; equal maps share a line."""
     rows: list[list[Any]] = []
     for name, panel in panels.items():
-        here = listed((stage_words(s) for s in panel.plan.strategy.stages), last="and then")
-        full = listed((stage_words(s) for s in panel.plan.sweep.strategy.stages), last="and then")
+        here = listed((stage_words(s, brief=True) for s in panel.plan.strategy.stages), last="and then")
+        full = listed((stage_words(s, brief=True) for s in panel.plan.sweep.strategy.stages), last="and then")
         runs = f"{len(stored_runs(panel)):,}"
         row = [name, runs, panel.runs.sizes["seed"], here, "the same" if here == full else full]
         if rows and rows[-1][2:] == row[2:]:
             rows[-1][:2] = [f"{rows[-1][0]}, {name}", f"{rows[-1][1]}, {runs}"]
         else:
             rows.append(row)
-    return table(["map", "runs", "seeds", "here", "in the profile *paper*"], rows, of_text=True)
+    text = table(["map", "runs", "seeds", "here", "in the profile *paper*"], rows, of_text=True)
+    solvers = {
+        _solver_words(leg.stage) for p in panels.values() for leg in p.plan.strategy.legs if isinstance(leg.stage, LBFGS)
+    }
+    return f"{text}\n\n*L-BFGS*: {listed(sorted(solvers), last='or')}." if solvers else text
 
 
 def maps_figure(panels: Mapping[str, Panel], title: str) -> Figure:
@@ -91,8 +95,8 @@ def many(panels: Panel | Iterable[Panel]) -> list[Panel]:
     return [panels] if isinstance(panels, Panel) else list(panels)
 
 
-def stage_words(stage: Any) -> str:
-    """Returns what a stage of a strategy does, with its numbers, as part of a sentence."""
+def stage_words(stage: Any, *, brief: bool = False) -> str:
+    """Returns what a stage of a strategy does, with its numbers, as part of a sentence; in brief without those of L-BFGS."""
     if isinstance(stage, Adam):
         return f"{stage.steps:,} steps of Adam (learning rate {stage.learning_rate:g})"
     if isinstance(stage, AugmentedLagrangian):
@@ -119,9 +123,14 @@ def stage_words(stage: Any) -> str:
             f"{stage.steps:,} Newton steps (sketch of rank {stage.rank} renewed every {stage.refresh} steps, damping "
             f"{stage.damping:g}, at most {stage.cg_iterations:,} iterations of conjugate gradients)"
         )
+    text = f"up to {stage.max_iterations:,} iterations of L-BFGS"
+    return text if brief else f"{text} ({_solver_words(stage)})"
+
+
+def _solver_words(stage: LBFGS) -> str:
     return (
-        f"up to {stage.max_iterations:,} iterations of L-BFGS (history {stage.history}, strong Wolfe line search, "
-        f"tolerances {number(stage.tolerance_grad, 1)} and {number(stage.tolerance_change, 1)})"
+        f"history {stage.history}, strong Wolfe line search, tolerances {number(stage.tolerance_grad, 1)} and "
+        f"{number(stage.tolerance_change, 1)}"
     )
 
 

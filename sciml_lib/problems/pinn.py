@@ -177,8 +177,8 @@ class PINN:
     ) -> PINN:
         """The same problem with an augmented Lagrangian for its loss.
 
-        The objective is  w sum_soft mean(r^2) + sum_constrained [mean(lambda g) + mu/2 mean(g^2)] + d |theta|^2, as in
-        the released code; products of multiplier and residual are taken point by point.
+        The objective is ``w sum_soft mean(r^2) + sum_constrained [mean(lambda g) + mu/2 mean(g^2)] + d ||theta||^2``, as
+        in the released code; products of multiplier and residual are taken point by point.
 
         Args:
             constrained: names of the blocks that are constraints.
