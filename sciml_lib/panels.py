@@ -183,8 +183,9 @@ class Panel:
             cell = Cell(*(errors[axis].values[i].item() for axis, i in zip(errors.dims, place, strict=True)))
             params = self.parameters(cell)
             if params is not None:
-                problem = PINN(systems.get(sweep.system), MLP(hidden=sweep.hidden), [cell.coefficient], cell.n_data)
-                errors[place] = problem.test_error(params[None]).item()
+                system, network = systems.get(sweep.system), MLP(hidden=sweep.hidden)
+                problem = PINN(system, network, [cell.coefficient], cell.n_data, dtype=torch.float64)
+                errors[place] = problem.test_error(params[None].double()).item()
         return errors
 
     def on_the_cells_of(self, other: Panel) -> Agreement:
@@ -296,7 +297,8 @@ class Panel:
         points = torch.stack([part.reshape(-1) for part in torch.meshgrid(x, t, indexing="xy")], dim=1)  # [n_t n_x, 2]
         network = MLP(hidden=self.plan.sweep.hidden)
         with torch.no_grad():
-            learned = network(self.parameters(cell)[None], points.float())[0, :, 0]
+            # In double precision, so that a figure does not depend on the processor in its last digits.
+            learned = network(self.parameters(cell)[None].double(), points)[0, :, 0]
         true = system.solution(points, torch.tensor([[cell.coefficient]], dtype=torch.float64))[0]
         return Solution(
             x=x.numpy(),
