@@ -161,8 +161,7 @@ class Panel:
         if self.band is not None:
             rows = self.band.rows
         else:
-            positions = row_crossings(self.train.values[None], self.test.values[None], self.thresholds)
-            found = np.stack([position[0] for position in positions])
+            found = np.concatenate(row_crossings(self.train.values[None], self.test.values[None], self.thresholds))
             names = ("boundary", "n_data")
             unknown = np.full_like(found, np.nan)
             rows = xr.Dataset(
@@ -190,8 +189,7 @@ class Panel:
 
     def on_the_cells_of(self, other: Panel) -> Agreement:
         """Our labels against the published ones, over the cells that another panel of ours has too."""
-        common = {axis: np.intersect1d(self.runs[axis], other.runs[axis]) for axis in ("coefficient", "n_data")}
-        mine, theirs = self.labels.sel(common), other.labels.sel(common)
+        mine, theirs = self.cut_to(other).labels, other.cut_to(self).labels
         published = self.published_labels
         shared = mine.where(theirs != int(Regime.MISSING), int(Regime.MISSING)).astype(int)
         return regimes.agreement(shared, published["label"], published["legible"], published["uncertain"])

@@ -111,16 +111,21 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path: Path,
     assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
 
 
-def test_a_member_that_diverges_is_reported_and_the_others_go_on() -> None:
+def poisoned(problem: PINN, member: int) -> PINN:
+    """The same problem, but one member starts from numbers that are none."""
+
     class Poisoned(PINN):
         def init(self, seeds: object) -> torch.Tensor:
             params = super().init(seeds)
-            params[2] = torch.nan
+            params[member] = torch.nan
             return params
 
+    return Poisoned(problem.system, problem.model, problem.coefficients, problem.n_data, dtype=torch.float64)
+
+
+def test_a_member_that_diverges_is_reported_and_the_others_go_on() -> None:
     problem = make_problem()
-    poisoned = Poisoned(problem.system, problem.model, problem.coefficients, problem.n_data, dtype=torch.float64)
-    ours, expected = run(poisoned), run(problem)
+    ours, expected = run(poisoned(problem, 2)), run(problem)
     assert ours[2].status == "diverged"
     assert ours[2].train_loss != ours[2].train_loss  # NaN
     for results in (ours, expected):
@@ -129,24 +134,13 @@ def test_a_member_that_diverges_is_reported_and_the_others_go_on() -> None:
 
 
 def test_a_member_that_diverged_before_a_cut_is_reported_all_the_same(tmp_path: Path) -> None:
-    class Poisoned(PINN):
-        def init(self, seeds: object) -> torch.Tensor:
-            params = super().init(seeds)
-            params[1] = torch.nan
-            return params
-
-    plain = make_problem(3)
-    problem = Poisoned(plain.system, plain.model, plain.coefficients, plain.n_data, dtype=torch.float64)
+    problem = poisoned(make_problem(3), 1)
     results: dict[int, MemberResult] = {}
     with pytest.raises(TimeLimitReached):  # member 1 ends with the first step of the first leg
-        run(problem, checkpoint=tmp_path / "c.pt", deadline=time.monotonic())
-    strategies_train = {"on_result": results.__setitem__, "checkpoint": tmp_path / "c.pt"}
-    first: dict[int, MemberResult] = {}
-    with pytest.raises(TimeLimitReached):
-        train(problem, range(3), SHORT, on_result=first.__setitem__, deadline=time.monotonic())
-    assert first[1].status == "diverged"  # reported where it ended, not at the end of the leg
-    train(problem, range(3), SHORT, **strategies_train)
-    assert sorted({**first, **results}) == [0, 1, 2]
+        run(problem, results=results, checkpoint=tmp_path / "c.pt", deadline=time.monotonic())
+    assert results[1].status == "diverged"  # reported where it ended, not at the end of the leg
+    run(problem, results=results, checkpoint=tmp_path / "c.pt")
+    assert sorted(results) == [0, 1, 2]
 
 
 def test_progress_counts_up_to_the_end() -> None:

@@ -192,6 +192,17 @@ def _cells_apart(grid: np.ndarray, a: float, b: float) -> float:
     return float(abs(place[0] - place[1]))
 
 
+def _rows_of_both(ours: Panel, theirs: Panel) -> dict[int, tuple[dict[str, float], dict[str, float]]]:
+    """The training borders of the rows in which both are known, by amount of data."""
+    rows = {int(n): (at(ours, int(n)), at(theirs, int(n))) for n in ours.runs["n_data"].values}
+    return {n: pair for n, pair in rows.items() if None not in pair}
+
+
+def _all_equal(rows: dict[int, tuple[dict[str, float], dict[str, float]]]) -> bool:
+    """Whether no row tells two borders apart, as where both lie beyond the same edge of the map."""
+    return all(a["crossing"] == b["crossing"] for a, b in rows.values())
+
+
 def _place_of_border(panel: Panel, name: str, claimed: float) -> Statement:
     """Whether the training border lies at a coefficient, as nearly as the grid can tell, where points are plenty."""
     claim = f"the training border of {name} lies at about β = {claimed:g}"
@@ -207,13 +218,11 @@ def _place_of_border(panel: Panel, name: str, claimed: float) -> Statement:
 
 def _comparable(ours: Panel, theirs: Panel) -> Statement:
     claim = "CL has a training border comparable to that of ALM"
-    amounts = [int(n) for n in ours.runs["n_data"].values if n >= MANY_POINTS]
-    rows = {n: (at(ours, n), at(theirs, n)) for n in amounts}
-    rows = {n: pair for n, pair in rows.items() if None not in pair}
+    rows = {n: pair for n, pair in _rows_of_both(ours, theirs).items() if n >= MANY_POINTS}
     if not rows:
         return Statement(claim, f"no row with at least {MANY_POINTS:,} points was run with both", OPEN)
     text = listed(f"{_place(ours, n)} and {_place(theirs, n)} with {n:,} points" for n in rows)
-    if all(a["crossing"] == b["crossing"] for a, b in rows.values()):
+    if _all_equal(rows):
         return Statement(claim, f"CL and ALM: {text}; neither border lies in the map", OPEN)
     grid = ours.runs["coefficient"].values
     same = [_cells_apart(grid, a["crossing"], b["crossing"]) <= 1.0 for a, b in rows.values()]
@@ -222,12 +231,10 @@ def _comparable(ours: Panel, theirs: Panel) -> Statement:
 
 def _further(ours: Panel, base: Panel) -> Statement:
     claim = "RoPINN moves the training border to larger β than L-BFGS"
-    amounts = [int(n) for n in ours.runs["n_data"].values]
-    rows = {n: (at(ours, n), at(base, n)) for n in amounts}
-    rows = {n: pair for n, pair in rows.items() if None not in pair}
+    rows = _rows_of_both(ours, base)
     if not rows:
         return Statement(claim, "no row was run with both", OPEN)
-    if all(a["crossing"] == b["crossing"] for a, b in rows.values()):
+    if _all_equal(rows):
         return Statement(claim, "neither border lies in the map", OPEN)
     signs = {n: _shift(ours, base, n) for n in rows}
     words = {1: "larger β", 0: "no shift", -1: "smaller β"}
