@@ -95,7 +95,8 @@ def list_sweeps() -> None:
         click.echo(f"{sweep_id}\n    {sweep.title}")
         for profile in sweep.profiles:
             plan = sweep.at(profile)
-            click.echo(f"    {profile:8}{len(plan.cells):5} runs  {sweep.profiles[profile].why}")
+            why = plan.why if plan.profile == profile else f"The same as {plan.profile}."
+            click.echo(f"    {profile:8}{len(plan.cells):5} runs  {why}")
 
 
 @main.command()
@@ -172,7 +173,7 @@ def status(sweep: str | None, profile: str | None, device: str, runs: Path | Non
     chosen = [catalog.get(sweep)] if sweep else [catalog.get(sweep_id) for sweep_id in catalog.ids()]
     wrong = 0
     for one in chosen:
-        for name in [profile] if profile else one.profiles:
+        for name in [profile] if profile else dict.fromkeys(one.at(name).profile for name in one.profiles):
             try:
                 click.echo(_status_line(one.at(name), runs, target))
             except UserError as error:

@@ -17,7 +17,6 @@ from torch import Tensor
 from sciml_lib import figures, regimes, systems
 from sciml_lib.errors import UserError
 from sciml_lib.figures.regime_map import numeral_places
-from sciml_lib.models import MLP
 from sciml_lib.problems import PINN
 from sciml_lib.regimes import Agreement, Bootstrap, Boundary, Regime, Thresholds
 from sciml_lib.regimes.bootstrap import crossings as row_crossings
@@ -128,8 +127,12 @@ class Panel:
 
     @cached_property
     def published(self) -> xr.Dataset:
-        """The published pair of maps, digitised from Fig. 1(a), which is also Fig. 2(a)."""
-        return regimes.published.fig1("PINN")
+        """The published pair of maps of this family of models on this system, digitised from Fig. 1.
+
+        Raises:
+            UserError: if Fig. 1 shows no such map.
+        """
+        return regimes.published.of_sweep(self.sweep)
 
     @cached_property
     def published_labels(self) -> xr.Dataset:
@@ -171,7 +174,7 @@ class Panel:
         return rows.map(lambda index: index.copy(data=regimes.to_coefficient(index.values, coefficients)))
 
     def held_out_error(self) -> xr.DataArray:
-        """Test error of the stored networks on the common test grid, whatever grid they were trained and tested on.
+        """Test error of stored PINNs on the common test grid, whatever grid they were trained and tested on.
 
         Returns:
             ``[coefficient, n_data, seed]``; NaN where no parameters are stored.
@@ -182,8 +185,9 @@ class Panel:
             cell = Cell(*(errors[axis].values[i].item() for axis, i in zip(errors.dims, place, strict=True)))
             params = self.parameters(cell)
             if params is not None:
-                system, network = systems.get(sweep.system), MLP(hidden=sweep.hidden)
-                problem = PINN(system, network, [cell.coefficient], cell.n_data, dtype=torch.float64)
+                problem = PINN(
+                    systems.get(sweep.system), sweep.setup.network(), [cell.coefficient], cell.n_data, dtype=torch.float64
+                )
                 errors[place] = problem.test_error(params[None].double()).item()
         return errors
 
@@ -289,11 +293,11 @@ class Panel:
         return None if found is None else torch.from_numpy(found)
 
     def solution(self, cell: Cell) -> Solution:
-        """Evaluates the network of a run, and the true solution, on the grid of the test error."""
+        """Evaluates the network of a PINN, and the true solution, on the grid of the test error."""
         system = systems.get(self.plan.sweep.system)
         x, t = system.axes(system.test_grid)
         points = torch.stack([part.reshape(-1) for part in torch.meshgrid(x, t, indexing="xy")], dim=1)  # [n_t n_x, 2]
-        network = MLP(hidden=self.plan.sweep.hidden)
+        network = self.plan.sweep.setup.network()
         with torch.no_grad():
             # In double precision, so that a figure does not depend on the processor in its last digits.
             learned = network(self.parameters(cell)[None].double(), points)[0, :, 0]
@@ -303,7 +307,7 @@ class Panel:
             t=t.numpy(),
             learned=learned.reshape(len(t), len(x)).numpy(),
             true=true.reshape(len(t), len(x)).numpy(),
-            points=system.collocation(cell.n_data, self.plan.sweep.data_seed).numpy(),
+            points=system.collocation(cell.n_data, self.plan.sweep.setup.data_seed).numpy(),
         )
 
     @property
@@ -322,7 +326,7 @@ class Panel:
         system = systems.get(self.sweep.split("/")[1])
         return {
             "coefficient_label": f"{system.coefficient_label}, the {system.name} coefficient",
-            "data_label": "$N_f$, collocation points",
+            "data_label": system.data_label,
         }
 
     def seeded(self, name: str) -> xr.DataArray:

@@ -20,6 +20,7 @@ from sciml_lib.cli import main, seconds_of
 from sciml_lib.errors import UserError
 from sciml_lib.strategies import Adam, Strategy
 from sciml_lib.sweeps import catalog, store
+from sciml_lib.sweeps.setups import PINNSetup
 from sciml_lib.sweeps.spec import Reduction, Sweep
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +31,7 @@ TINY = Sweep(
     coefficients=(0.5, 5.0),
     n_data=(10, 20),
     seeds=(0, 1),
-    hidden=(4,),
+    setup=PINNSetup(hidden=(4,)),
     strategy=Strategy((Adam(4),)),
     reading="None.",
     profiles={"smoke": Reduction(why="For tests."), "long": Reduction(why="x", strategy=Strategy((Adam(10**6),)))},

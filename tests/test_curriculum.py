@@ -66,7 +66,7 @@ def test_a_rungs_points_are_those_of_its_seed() -> None:
 
 
 def test_members_of_one_seed_share_the_rungs_below_their_coefficients() -> None:
-    groups = [leg.groups(TARGETS, SEEDS) for leg in SHORT.legs]
+    groups = [leg.groups(make_problem(TARGETS), SEEDS) for leg in SHORT.legs]
     assert groups[0] == [[0, 1, 2, 3], [4, 5]]  # everybody begins at 0
     assert groups[1] == [[1, 2, 3], [4, 5]]  # 0.5 is a target, not a rung, for member 0
     assert groups[2] == [[2, 3], [5]]
@@ -79,7 +79,7 @@ def test_a_target_that_float32_moves_above_its_rung_is_still_the_rung() -> None:
     target = torch.tensor([0.1, 0.7, 6.3], dtype=torch.float32).tolist()
     curriculum = Curriculum(rungs=63, step=0.1, solver=RUNG)
     for value, rungs in zip(target, (1, 7, 63), strict=True):
-        assert sum(bool(leg.groups([value], [0])) for leg in curriculum.legs) == rungs
+        assert sum(bool(leg.groups(make_problem([value]), [0])) for leg in curriculum.legs) == rungs
     curriculum.check(make_problem([0.1, 6.3], torch.float32))
 
 

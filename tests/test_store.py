@@ -19,6 +19,7 @@ from sciml_lib.errors import UserError
 from sciml_lib.strategies import LBFGS, MemberResult, Strategy
 from sciml_lib.sweeps import store
 from sciml_lib.sweeps.rows import Row
+from sciml_lib.sweeps.setups import PINNSetup
 from sciml_lib.sweeps.spec import Plan, Reduction, Sweep
 from sciml_lib.sweeps.store import Writer
 
@@ -30,7 +31,7 @@ SWEEP = Sweep(
     coefficients=(0.5, 5.0),
     n_data=(10, 20),
     seeds=(0, 1),
-    hidden=(4,),
+    setup=PINNSetup(hidden=(4,)),
     strategy=Strategy((LBFGS(max_iterations=3),)),
     reading="None.",
     profiles={"smoke": Reduction(why="For tests."), "laptop": Reduction(why="For tests.", keep_seeds=1)},
@@ -247,7 +248,7 @@ def test_the_difference_of_the_specification_is_named(tmp_path: Path) -> None:
     import dataclasses
 
     write(tmp_path, 1)
-    other = dataclasses.replace(SWEEP, hidden=(5,), data_seed=1)
+    other = dataclasses.replace(SWEEP, setup=PINNSetup(hidden=(5,), data_seed=1))
     with pytest.raises(UserError, match="its model, data_seed differ"):
         store.read(other.at("smoke"), tmp_path)
 

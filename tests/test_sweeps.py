@@ -21,6 +21,7 @@ from sciml_lib.errors import UserError
 from sciml_lib.regimes import thresholds
 from sciml_lib.strategies import LBFGS, Adam, Strategy
 from sciml_lib.sweeps import catalog, confirmation, dataset, devices, estimate, execution, planner, provenance, store
+from sciml_lib.sweeps.setups import PINNSetup
 from sciml_lib.sweeps.spec import Plan, Reduction, Sweep
 
 CPU = torch.device("cpu")
@@ -31,7 +32,7 @@ TINY = Sweep(
     coefficients=(0.5, 5.0),
     n_data=(10, 20),
     seeds=(0, 1),
-    hidden=(4,),
+    setup=PINNSetup(hidden=(4,)),
     strategy=Strategy((Adam(3), LBFGS(max_iterations=6, history=5))),
     reading="None.",
     profiles={
@@ -71,9 +72,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Plan:
         ({"seeds": ()}, r"seeds is empty; give at least one, such as seeds=\(0, 1, 2\)"),
         ({"seeds": (0, 0)}, "seeds lists 0 twice"),
         ({"seeds": (-1,)}, "seeds: -1 is no seed"),
-        ({"data_seed": -1}, "data_seed: -1 is no seed"),
+        ({"setup": PINNSetup(data_seed=-1)}, "data_seed: -1 is no seed"),
         ({"system": "convektion"}, "unknown system 'convektion': did you mean convection"),
-        ({"hidden": (0,)}, "hidden="),
         ({"pairs": ()}, "pairs is empty"),
         ({"pairs": ((5.0, 0),)}, "n_data=0 leaves"),
         ({"pairs": ((5.0, 10), (5.0, 10))}, "pairs lists"),
@@ -147,7 +147,11 @@ def test_every_sweep_has_the_three_profiles_and_its_id_says_its_system() -> None
 
 @pytest.mark.parametrize(
     "change",
-    [{"hidden": (5,)}, {"data_seed": 1}, {"strategy": Strategy((Adam(4), LBFGS(max_iterations=6, history=5)))}],
+    [
+        {"setup": PINNSetup((5,))},
+        {"setup": PINNSetup((4,), data_seed=1)},
+        {"strategy": Strategy((Adam(4), LBFGS(max_iterations=6, history=5)))},
+    ],
 )
 def test_the_hash_changes_with_what_changes_numbers(change: dict[str, object], tiny: Plan) -> None:
     assert dataclasses.replace(TINY, **change).at("smoke").hash != tiny.hash
@@ -166,20 +170,21 @@ def test_unknown_names_offer_the_nearest() -> None:
 
 def test_one_ensemble_per_amount_of_data_cheap_first(tmp_path: Path, tiny: Plan) -> None:
     planned = planner.ensembles(tiny, [], tiny.cells, tmp_path, CPU)
-    assert [(e.n_data, len(e.cells), e.width) for e in planned] == [(10, 4, 4), (20, 4, 4)]
+    assert [(e.n_data, len(e.cells), e.width) for e in planned] == [("10", 4, 4), ("20", 4, 4)]
     rest = planner.ensembles(tiny, tiny.cells[:5], tiny.cells, tmp_path, CPU)
     assert [e.cells for e in rest] == [tiny.cells[5:]]
 
 
 def test_lanes_follow_the_memory() -> None:
     plan = catalog.get("pinn/convection/lbfgs").at("paper")
-    widths = [planner.lanes(plan, 25_000, 60, CPU, memory) for memory in (6 * 10**9, 400 * 10**6, 150 * 10**6)]
+    largest = [cell for cell in plan.cells if cell.n_data == 25_000]
+    widths = [planner.lanes(plan, largest, CPU, memory) for memory in (6 * 10**9, 400 * 10**6, 150 * 10**6)]
     assert widths == sorted(widths, reverse=True) and widths[0] == 60 and 1 <= widths[-1] < widths[1] < 60
     with pytest.raises(UserError, match=r"n_data=25000 takes 0\.1 GB and 0\.0 GB may be used"):
-        planner.lanes(plan, 25_000, 60, CPU, 10**7)
-    for n_data in plan.n_data:  # what the lanes and the buffers of an evaluation take together
-        problem = plan.problem(plan.coefficients[:1], n_data)
-        lanes = planner.lanes(plan, n_data, 60, CPU, devices.CPU_LIMIT_BYTES)
+        planner.lanes(plan, largest, CPU, 10**7)
+    for cells in plan.ensembles(plan.cells):  # what the lanes and the buffers of an evaluation take together
+        problem = plan.problem(cells[:1])
+        lanes = planner.lanes(plan, cells, CPU, devices.CPU_LIMIT_BYTES)
         state = lanes * planner.memory_per_member(problem, plan.strategy)
         assert state + planner.evaluation_bytes(problem, lanes) < 6e9
 
@@ -222,10 +227,10 @@ def test_a_checkpoint_that_cannot_be_used_is_said_and_passed_over(tmp_path: Path
     elif kind == "record":
         checkpoint.with_suffix(".json").write_text("{")
     elif kind == "other recipe":
-        tiny = dataclasses.replace(TINY, hidden=(5,)).at("smoke")
+        tiny = dataclasses.replace(TINY, setup=PINNSetup(hidden=(5,))).at("smoke")
     else:
-        memory = 2 * planner.memory_per_member(tiny.problem([5.0], 10), tiny.strategy) + 10**6
-        memory = planner.evaluation_bytes(tiny.problem([5.0], 10), 4) + memory - 10**6
+        memory = 2 * planner.memory_per_member(tiny.problem(tiny.cells[:1]), tiny.strategy) + 10**6
+        memory = planner.evaluation_bytes(tiny.problem(tiny.cells[:1]), 4) + memory - 10**6
     with pytest.warns(UserWarning, match="damaged|does not belong|does not fit"):
         (first, *_) = planner.ensembles(tiny, begun.cells[:1], tiny.cells, tmp_path, CPU, memory=memory)
     assert first.cells == begun.cells[1:]
@@ -258,7 +263,7 @@ def test_a_row_is_the_run_that_its_coordinates_name(tmp_path: Path, tiny: Plan) 
         if row.cell.n_data != 20:
             continue
         final = torch.from_numpy(params[store.params_key(row.cell)])[None]
-        problem = tiny.problem([row.cell.coefficient], 20)
+        problem = tiny.problem([row.cell])
         assert problem.loss(final).item() == pytest.approx(row.train_loss, rel=1e-6)
         assert problem.test_error(final).item() == pytest.approx(row.test_error, rel=1e-6)
 
@@ -420,9 +425,9 @@ def test_the_estimate_follows_stored_runs_of_the_same_recipe(tmp_path: Path, tin
 def test_the_calibration_is_about_right() -> None:
     """Adam uses up its whole budget, so that the bound is the time itself."""
     plan = dataclasses.replace(
-        TINY, n_data=(500,), hidden=(50, 50, 50), profiles={"smoke": Reduction(why="", strategy=Strategy((Adam(60),)))}
+        TINY, n_data=(500,), setup=PINNSetup(), profiles={"smoke": Reduction(why="", strategy=Strategy((Adam(60),)))}
     ).at("smoke")
-    problem = plan.problem([cell.coefficient for cell in plan.cells], 500)
+    problem = plan.problem(plan.cells)
     stage = plan.strategy.stages[0]
     state = stage.step(problem, stage.init(problem, problem.init([0] * 4)))
     start = time.perf_counter()

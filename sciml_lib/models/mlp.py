@@ -10,7 +10,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from sciml_lib.errors import UserError
+from sciml_lib.errors import UserError, unknown
+
+INITIAL = ("xavier_normal", "linear")
+"""Rules of the initial parameters, see :meth:`MLP.init`."""
 
 
 @dataclass(frozen=True)
@@ -25,19 +28,23 @@ class MLP:
             of the paper (appendix C.2) says four of 50: ``MLP(hidden=(50,) * 4)``.
         n_inputs: number of inputs; two for functions of x and t.
         n_outputs: number of outputs.
+        initial: the rule of the initial parameters, see :meth:`init`.
 
     Raises:
-        UserError: if a width is not a positive integer.
+        UserError: if a width is not a positive integer, or there is no such rule.
     """
 
     hidden: tuple[int, ...] = (50, 50, 50)
     n_inputs: int = 2
     n_outputs: int = 1
+    initial: str = "xavier_normal"
 
     def __post_init__(self) -> None:
         widths = (self.n_inputs, *self.hidden, self.n_outputs)
         if not self.hidden or any(not isinstance(w, int) or isinstance(w, bool) or w < 1 for w in widths):
             raise UserError(f"hidden={self.hidden} must list one positive integer per hidden layer, such as (50, 50, 50)")
+        if self.initial not in INITIAL:
+            raise unknown("initial", self.initial, INITIAL)
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
@@ -51,7 +58,11 @@ class MLP:
         return sum(out * into + out for out, into in self.shapes)
 
     def init(self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Tensor:
-        """Draws initial parameters: Xavier-normal weights with gain 1, zero biases (the released code's rule).
+        """Draws initial parameters, by the rule :attr:`initial`.
+
+        ``xavier_normal``: weights with gain 1 and zero biases, the released code's rule for PINNs. ``linear``: what
+        ``torch.nn.Linear`` does by itself, weights and biases uniform within 1 / sqrt(inputs), the released code's rule
+        for the pendulum; the numbers are those of a module that is made after ``torch.manual_seed(seed)``.
 
         The numbers are drawn in float32 on the CPU whatever the target, so a seed means the same start everywhere.
 
@@ -68,8 +79,13 @@ class MLP:
             generator = torch.Generator().manual_seed(int(seed))
             start = 0
             for out, into in self.shapes:
-                std = math.sqrt(2.0 / (out + into))
-                row[start : start + out * into].normal_(0.0, std, generator=generator)
+                weight, bias = row[start : start + out * into], row[start + out * into : start + out * into + out]
+                if self.initial == "linear":
+                    bound = 1.0 / math.sqrt(into)
+                    weight.uniform_(-bound, bound, generator=generator)
+                    bias.uniform_(-bound, bound, generator=generator)
+                else:
+                    weight.normal_(0.0, math.sqrt(2.0 / (out + into)), generator=generator)
                 start += out * into + out
         return rows.to(device=device, dtype=dtype)
 
@@ -93,8 +109,13 @@ class MLP:
         Returns:
             Outputs ``[M, n, n_outputs]``.
         """
-        h = points.expand(len(params), -1, -1)
-        *hidden, (weight, bias) = self.layers(params)
+        return self.apply(self.layers(params), points.expand(len(params), -1, -1))
+
+    @staticmethod
+    def apply(layers: Sequence[tuple[Tensor, Tensor]], points: Tensor) -> Tensor:
+        """Evaluates the network whose layers are given as :meth:`layers` gives them, at ``points [M, n, n_inputs]``."""
+        h = points
+        *hidden, (weight, bias) = layers
         for w, b in hidden:
             h = torch.tanh(torch.baddbmm(b, h, w.transpose(1, 2)))  # [M, n, W]
         return torch.baddbmm(bias, h, weight.transpose(1, 2))

@@ -24,14 +24,14 @@ MANY_POINTS = 1000
 def recipe(panel: Panel) -> str:
     """Says how each network of a panel was trained, and whose word is followed."""
     plan, sizes = panel.plan, panel.runs.sizes
-    hidden = plan.sweep.hidden
+    hidden = plan.sweep.setup.hidden
     stages = listed((stage_words(stage) for stage in plan.strategy.stages), last="and then")
     return (
         f"What is read here: {counted(len(stored_runs(panel)), 'run')}, from {counted(sizes['coefficient'], 'speed')}, "
         f"{counted(sizes['n_data'], 'amount')} of data and {counted(sizes['seed'], 'seed')}. Each network has "
         f"{in_words(len(hidden))} hidden layers of {hidden[0]} tanh units ({MLP(hidden=hidden).n_params:,} parameters in "
         f"single precision) and was trained by {stages}. All runs share one draw of collocation points, a smaller set being "
-        f"part of every larger one.\n\n*Profile {plan.profile}:* {plan.sweep.profiles[plan.profile].why} "
+        f"part of every larger one.\n\n*Profile {plan.profile}:* {plan.why} "
         f"*Whose word is followed:* {plan.sweep.reading}"
     )
 

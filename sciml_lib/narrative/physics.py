@@ -174,7 +174,7 @@ def constant_loss(panel: Panel, value: float) -> float:
     """The training loss of a network that gives one value everywhere, by the system's own residuals."""
     plan = panel.plan
     system, n_data = systems.get(plan.sweep.system), int(plan.n_data[-1])
-    blocks = system.blocks(n_data, plan.sweep.data_seed)
+    blocks = system.blocks(n_data, plan.sweep.setup.data_seed)
     points = {name: block.points for name, block in blocks.items()}
     jets = {}
     for name, block in blocks.items():

@@ -90,23 +90,26 @@ class Adam:
         return 6 * problem.n_params * problem.dtype.itemsize
 
     @torch.no_grad()
-    def step(self, problem: Objective, state: AdamState) -> AdamState:
+    def step(self, problem: Objective, state: AdamState, rate: Tensor | None = None) -> AdamState:
         """One step of every running member; a member whose loss or gradient is not finite stays where it is.
 
         Args:
             problem: the ensemble, in the rows' order.
             state: the state, updated in place.
+            rate: learning rate of each member in this step, ``[M]``, in place of the stage's own.
 
         Returns:
             The same state.
         """
         loss, grad = problem.value_and_grad(state.params)
-        finite = torch.isfinite(loss) & torch.isfinite(grad).all(dim=1)
+        finite = torch.isfinite(loss) & torch.isfinite(grad.abs().amax(dim=1))
         state.loss.copy_(loss)
         running = (state.status == Status.RUNNING).to(finite.device)
         state.status[(running & ~finite).cpu()] = Status.DIVERGED
         moving = running & finite
-        grad = torch.where(moving[:, None], grad, 0.0)
+        all_move = bool(moving.all())  # the usual case, in which nothing has to be masked
+        if not all_move:
+            grad = torch.where(moving[:, None], grad, 0.0)
         state.iterations += moving.cpu()
         state.evaluations += running.cpu()
 
@@ -114,11 +117,13 @@ class Adam:
         count = state.iterations.clamp(min=1).to(grad.device, grad.dtype)[:, None]
         state.mean.lerp_(grad, 1.0 - beta1)
         state.square.mul_(beta2).addcmul_(grad, grad, value=1.0 - beta2)
-        rate: float | Tensor = self.learning_rate
-        if self.schedule is not None:
-            rate = rate * self.schedule.scale(state.iterations.sub(1).clamp(min=0), self.steps).to(grad)[:, None]
-        scale = rate / (1.0 - beta1**count)
-        update = state.mean / (state.square.sqrt() / (1.0 - beta2**count).sqrt() + self.eps)
-        state.params.sub_(torch.where(moving[:, None], scale * update, 0.0))
+        factor: float | Tensor = self.learning_rate
+        if rate is not None:
+            factor = rate.to(grad)[:, None]
+        elif self.schedule is not None:
+            factor = factor * self.schedule.scale(state.iterations.sub(1).clamp(min=0), self.steps).to(grad)[:, None]
+        scale = factor / (1.0 - beta1**count)
+        update = scale * (state.mean / (state.square.sqrt() / (1.0 - beta2**count).sqrt() + self.eps))
+        state.params.sub_(update if all_move else torch.where(moving[:, None], update, 0.0))
         state.status[(state.status == Status.RUNNING) & (state.iterations >= self.steps)] = Status.BUDGET_SPENT
         return state

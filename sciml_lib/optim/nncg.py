@@ -137,6 +137,9 @@ class NNCG:
         finite = torch.isfinite(loss) & torch.isfinite(grad).all(dim=1)
         _end(state, running & ~finite.cpu(), Status.DIVERGED)
         _end(state, running & (grad.abs().amax(dim=1) <= self.tolerance_grad).cpu(), Status.CONVERGED_GRADIENT)
+        # Conjugate gradients would end at their start, a direction of zero; without randomness that is the end for good.
+        solved = torch.linalg.vector_norm(grad, dim=1) <= self.cg_tolerance
+        _end(state, running & (solved & (state.direction == 0).all(dim=1)).cpu(), Status.NOTHING_TO_SOLVE)
         self._renew_sketches(product, state)
         self._solve(product, grad, state)
         self._search(problem, grad, state)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -31,6 +32,23 @@ class CurvedObjective(Objective, Protocol):
 
     def linearised(self, params: Tensor) -> tuple[Tensor, Tensor, HessianProduct]:
         """Loss ``[M]``, gradient ``[M, P]``, and what gives products with the Hessian there."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is known of trained members.
+
+    Attributes:
+        block_losses: mean square of each residual block, ``{name: [M]}``; the training loss is their sum.
+        test_error: ``[M]``.
+        measures: further numbers that the problem has, ``{name: [M]}``.
+        left_bounds: members whose test ended early because its values left every bound, ``[M]``; None if that cannot be.
+    """
+
+    block_losses: dict[str, Tensor]
+    test_error: Tensor
+    measures: dict[str, Tensor] = field(default_factory=dict)
+    left_bounds: Tensor | None = None
 
 
 class Problem(CurvedObjective, Protocol):
@@ -64,16 +82,20 @@ class Problem(CurvedObjective, Protocol):
         """Names of the residual blocks."""
 
     @property
+    def measure_names(self) -> tuple[str, ...]:
+        """Names of the further numbers that :meth:`evaluate` gives."""
+
+    @property
     def coefficient_name(self) -> str:
         """Name of what :attr:`coefficients` are; empty if the equation has none."""
 
     @property
-    def n_residual(self) -> int:
-        """Points of the residual block."""
+    def data_groups(self) -> list[int]:
+        """One number a member: those with the same one have the same data wherever their coefficients are the same."""
 
     @property
-    def shortest_side(self) -> float:
-        """Length of the shortest side of the domain."""
+    def group_size(self) -> int:
+        """How many members are evaluated at a time."""
 
     @property
     def workspace_bytes_per_member(self) -> int:
@@ -88,9 +110,6 @@ class Problem(CurvedObjective, Protocol):
 
     def redrawn(self, data_seed: int | Sequence[int]) -> Problem:
         """The same problem on another draw of data, the same for all members."""
-
-    def resampled(self, shifts: Tensor) -> Problem:
-        """The same problem with every member's residual points moved by ``shifts [M, n, 2]``."""
 
     def augmented(
         self, constrained: Sequence[str], multipliers: Tensor, penalty: Tensor, weight: Tensor, decay: Tensor
@@ -117,3 +136,33 @@ class Problem(CurvedObjective, Protocol):
 
     def test_error(self, params: Tensor) -> Tensor:
         """Test error ``[M]``."""
+
+    def evaluate(self, params: Tensor) -> Evaluation:
+        """Everything that is stored of trained members."""
+
+
+@runtime_checkable
+class CollocationProblem(Protocol):
+    """What RoPINN needs beside that: residual points that can be moved."""
+
+    @property
+    def n_residual(self) -> int:
+        """Points of the residual block."""
+
+    @property
+    def shortest_side(self) -> float:
+        """Length of the shortest side of the domain."""
+
+    def resampled(self, shifts: Tensor) -> Problem:
+        """The same problem with every member's residual points moved by ``shifts [M, n, 2]``."""
+
+
+@runtime_checkable
+class BatchedProblem(Protocol):
+    """What mini-batches need beside that: data that can be taken in parts."""
+
+    def n_batches(self, size: int) -> Tensor:
+        """In how many batches of at most ``size`` each member's data are cut, ``[M]`` (CPU)."""
+
+    def minibatch(self, index: Tensor, size: int) -> Objective:
+        """The loss on one batch of each member: number ``index [M]`` (CPU)."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sciml_lib.errors import UserError, unknown
 from sciml_lib.models import MLP, JetHessian, JetWorkspace, Layout, propagate
-from sciml_lib.problems.base import HessianProduct
-from sciml_lib.systems import System
+from sciml_lib.problems.augmentation import Augmentation, plain
+from sciml_lib.problems.base import Evaluation, HessianProduct
+from sciml_lib.systems import SpaceTimeSystem
 
 # Buffers of one sweep that still stay near the processor; larger groups of members were slower on two CPU cores
 # (benchmarks/ensemble.py), and a GPU wants them all at once.
@@ -26,42 +26,6 @@ COLLOCATION = ("random", "grid")
 """How residual points are placed: drawn from the master grid, or the whole of a tensor grid of its own."""
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """What turns the plain loss into an augmented Lagrangian, see :meth:`PINN.augmented`.
-
-    Attributes:
-        constrained: names of the blocks that are constraints.
-        multipliers: one for each of their points, ``[M, C]``, the blocks side by side.
-        penalty: ``[M]``.
-        weight: weight of the other blocks, ``[M]``.
-        decay: weight of the squared norm of the parameters, ``[M]``.
-    """
-
-    constrained: tuple[str, ...]
-    multipliers: Tensor
-    penalty: Tensor
-    weight: Tensor
-    decay: Tensor
-
-    def take(self, index: Tensor | slice) -> Augmentation:
-        """The same for some of the members."""
-        parts = (self.multipliers, self.penalty, self.weight, self.decay)
-        return Augmentation(self.constrained, *(part[index] for part in parts))
-
-    def total(self, residuals: dict[str, Tensor]) -> Tensor:
-        """The objective without the decay, ``[M]``."""
-        soft = [r.square().mean(dim=1) for name, r in residuals.items() if name not in self.constrained]
-        total = self.weight * sum(soft)
-        start = 0
-        for name in self.constrained:
-            r = residuals[name]
-            multipliers = self.multipliers[:, start : start + r.shape[1]]
-            total = total + (multipliers * r).mean(dim=1) + 0.5 * self.penalty * r.square().mean(dim=1)
-            start += r.shape[1]
-        return total
-
-
 class PINN:
     """An ensemble of physics-informed networks that share their points and differ in coefficient and weights.
 
@@ -71,7 +35,7 @@ class PINN:
 
     def __init__(
         self,
-        system: System,
+        system: SpaceTimeSystem,
         model: MLP,
         coefficients: Sequence[float] | Tensor,
         n_data: int,
@@ -90,7 +54,7 @@ class PINN:
             n_data: number of residual points; the initial and boundary points come on top.
             data_seed: seed of the residual points, the same for all members.
             collocation: ``random`` points of the system's master grid, or ``grid``: the system posed and tested on
-                the tensor grid of n x n points with n the rounded root of ``n_data`` (:meth:`System.on_grid`).
+                the tensor grid of n x n points with n the rounded root of ``n_data`` (:meth:`SpaceTimeSystem.on_grid`).
             device: where the members live.
             dtype: their type; the paper's is float32.
 
@@ -98,6 +62,8 @@ class PINN:
             UserError: if there is no member, a coefficient or the number of points is impossible, or the network
                 does not map two inputs to one output.
         """
+        if not isinstance(system, SpaceTimeSystem):
+            raise UserError(f"a PINN needs an equation in (x, t), and {system.name} is none; use NeuralODE")
         values = torch.as_tensor(coefficients, dtype=torch.float64).reshape(-1)
         if not len(values):
             raise UserError("coefficients is empty: give one coefficient for each member of the ensemble")
@@ -143,6 +109,11 @@ class PINN:
                 self._block_names += self.select([0]).residuals(self.init([0]))
         return tuple(self._block_names)
 
+    @property
+    def measure_names(self) -> tuple[str, ...]:
+        """None beside the test error."""
+        return ()
+
     def select(self, index: Sequence[int] | Tensor) -> PINN:
         """The same problem for some of the members (in that order; repetition is allowed)."""
         return self._take(torch.as_tensor(index, dtype=torch.long, device=self.device))
@@ -175,18 +146,7 @@ class PINN:
     def augmented(
         self, constrained: Sequence[str], multipliers: Tensor, penalty: Tensor, weight: Tensor, decay: Tensor
     ) -> PINN:
-        """The same problem with an augmented Lagrangian for its loss.
-
-        The objective is ``w sum_soft mean(r^2) + sum_constrained [mean(lambda g) + mu/2 mean(g^2)] + d ||theta||^2``, as
-        in the released code; products of multiplier and residual are taken point by point.
-
-        Args:
-            constrained: names of the blocks that are constraints.
-            multipliers: lambda, ``[M, C]``; the order is that of :meth:`constraints`.
-            penalty: mu, ``[M]``.
-            weight: w, ``[M]``.
-            decay: d, ``[M]``.
-        """
+        """The same problem with an augmented Lagrangian for its loss; see :class:`Augmentation` for the arguments."""
         other = copy.copy(self)
         other.augmentation = Augmentation(tuple(constrained), multipliers, penalty, weight, decay)
         return other
@@ -297,6 +257,21 @@ class PINN:
             errors.append(torch.linalg.vector_norm(ours - exact) / torch.linalg.vector_norm(exact))
         return torch.stack(errors)
 
+    @torch.no_grad()
+    def evaluate(self, params: Tensor) -> Evaluation:
+        """Losses and test error of trained members, one by one: evaluated together they would want too much memory."""
+        rows = [(self.select([m]), params[[m]]) for m in range(len(params))]
+        blocks = [one.block_losses(p) for one, p in rows]
+        return Evaluation(
+            block_losses={name: torch.cat([losses[name] for losses in blocks]) for name in blocks[0]},
+            test_error=torch.cat([one.test_error(p) for one, p in rows]),
+        )
+
+    @property
+    def data_groups(self) -> list[int]:
+        """One number for all members: they share their points."""
+        return [0] * len(self)
+
     @property
     def group_size(self) -> int:
         """How many members are evaluated at a time."""
@@ -374,7 +349,7 @@ class PINN:
         """The loss without what depends on the parameters alone, ``[M]``."""
         if self.augmentation is not None:
             return self.augmentation.total(residuals)
-        return torch.stack([r.square().mean(dim=1) for r in residuals.values()]).sum(dim=0)
+        return plain(residuals)
 
 
 def _groups(m: int, size: int) -> list[slice]:

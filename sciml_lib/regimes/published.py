@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import math
 from collections.abc import Sequence
 from importlib import resources
 
@@ -59,16 +60,16 @@ def fig1(model: str) -> xr.Dataset:
         raise unknown("model of Fig. 1", model, _PANELS)
     rows = _rows(f"fig1_{model.lower()}_digitised_grid.csv")
     coefficient = sorted({float(row[1]) for row in rows})
-    n_data = sorted({float(row[2]) for row in rows})
-    if all(value.is_integer() for value in n_data):
-        n_data = [int(value) for value in n_data]
+    # Ticks of the NODE are horizons over dt; the states that a horizon holds are that many, rounded up.
+    ticks = sorted({float(row[2]) for row in rows})
+    n_data = [math.ceil(tick) for tick in ticks]
     shape = (len(coefficient), len(n_data))
     dataset = xr.Dataset(coords={"coefficient": coefficient, "n_data": n_data})
     for column, (variable, short) in zip((3, 5), _MAPS.items(), strict=True):
         values = np.full(shape, np.nan)
         marks = np.full(shape, "hidden_by_line", dtype=object)
         for row in rows:
-            cell = coefficient.index(float(row[1])), n_data.index(float(row[2]))
+            cell = coefficient.index(float(row[1])), ticks.index(float(row[2]))
             values[cell] = float(row[column]) if row[column] else np.nan
             marks[cell] = row[column + 1]
         low, high = _colour_ranges()[model, short]
@@ -85,6 +86,19 @@ def fig1(model: str) -> xr.Dataset:
         "source": f"Fig. 1{letter} of arXiv 2605.29153, digitised from the image by this project",
     }
     return dataset
+
+
+def of_sweep(sweep_id: str) -> xr.Dataset:
+    """Returns the pair of maps of Fig. 1 that shows the model and the system of a sweep, whatever its strategy.
+
+    Raises:
+        UserError: the figure shows no such pair.
+    """
+    known = {sweep.rsplit("/", 1)[0]: model for model, (sweep, *_) in _PANELS.items()}
+    panel = str(sweep_id).rsplit("/", 1)[0]
+    if panel not in known:
+        raise unknown("panel of Fig. 1", panel, known)
+    return fig1(known[panel])
 
 
 def labels(published: xr.Dataset, thresholds: Thresholds) -> xr.Dataset:

@@ -10,6 +10,7 @@ from sciml_lib.strategies.loop import (
     memory_per_member,
     train,
 )
+from sciml_lib.strategies.minibatch import MiniBatchAdam
 from sciml_lib.strategies.recipe import Leg, Stage, Strategy
 from sciml_lib.strategies.ropinn import RoPINN
 
@@ -21,6 +22,7 @@ __all__ = [
     "Curriculum",
     "Leg",
     "MemberResult",
+    "MiniBatchAdam",
     "Progress",
     "RoPINN",
     "Stage",

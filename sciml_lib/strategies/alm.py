@@ -34,8 +34,8 @@ class AugmentedLagrangian:
 
     Every point of a constrained block has its own multiplier, zero at first. Before each call of the inner solver
     lambda grows by mu g at the present weights and mu by its factor, and the solver starts with a fresh history, as in
-    the released code. What is reported is the plain, unweighted loss. Let a stage of ordinary training come first: the
-    released code does so.
+    the released code for PINNs, or goes on with the one it has, as in that for the pendulum. What is reported is the plain,
+    unweighted loss. Let a stage of ordinary training come first: the released code does so.
 
     Attributes:
         outer: calls of the inner solver; 50 in Table 2.
@@ -47,6 +47,7 @@ class AugmentedLagrangian:
         weight: w by coefficient; an earlier script of the released code has 500 for convection below beta = 50 and 100
             elsewhere.
         decay: weight of the squared norm of the parameters by coefficient; there 1e-3 for convection from beta = 50.
+        keep_history: whether a call goes on with the curvature pairs of the one before; afresh if None.
 
     Raises:
         UserError: if a number is impossible.
@@ -59,6 +60,7 @@ class AugmentedLagrangian:
     constrained: tuple[str, ...] = (CONDITIONS,)
     weight: Table = ((0.0, 100.0),)
     decay: Table = ((0.0, 0.0),)
+    keep_history: bool | None = None
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
@@ -112,6 +114,9 @@ class AugmentedLagrangian:
             if len(again):
                 part = problem.select(again)
                 self._raise_multipliers(part, state, again)
+                if self.keep_history:
+                    self.inner.call_again(state, again)
+                    return state
                 here = again.to(state.params.device)
                 for name, value in self.inner.init(part, state.params[here]).tensors().items():
                     field_ = getattr(state, name)

@@ -13,14 +13,16 @@ from sciml_lib.strategies.recipe import Leg
 
 @dataclass(frozen=True)
 class Curriculum:
-    """Rungs from coefficient 0 in equal steps, each trained from the weights of the one below.
+    """Rungs in equal steps, each trained from the weights of the one below.
 
-    Every rung has a fresh optimiser and a fresh draw of residual points, as in the released code. A member leaves at
-    the last rung below its own coefficient; the stage that follows trains it there, on its own points. Members of one
-    seed share the way as long as they are on it, so that one trajectory serves all coefficients of a map's row.
+    Every rung has a fresh optimiser and data of its own, as in the released code: residual points are drawn anew, a
+    trajectory is that of the rung's coefficient. A member leaves at the last rung below its own coefficient; the stage
+    that follows trains it there, on its own data. Members of one seed with equally much data share the way as long as
+    they are on it, so that one trajectory serves all coefficients of a map's row.
 
     Attributes:
         rungs: how many; Table 2 has 140.
+        start: coefficient of the first rung; 0 if None.
         step: from rung to rung. Table 2 says 0.05, but 140 of these end at 7 and the map at 70; the other families'
             rows are consistent (stages times speed is the top coefficient), so 0.5 is taken for the meaning.
         solver: what trains each rung; Table 2: learning rate 1, 2,000 iterations.
@@ -29,6 +31,7 @@ class Curriculum:
     rungs: int = 140
     step: float = 0.5
     solver: LBFGS = field(default_factory=LBFGS)
+    start: float | None = None
 
     def __post_init__(self) -> None:
         """Checks the numbers.
@@ -38,6 +41,8 @@ class Curriculum:
         """
         if self.rungs < 1 or not self.step > 0:
             raise UserError(f"Curriculum needs rungs >= 1 and step > 0, not {self.rungs} and {self.step}; try 140 and 0.5")
+        if self.start is not None and not self.start >= 0:
+            raise UserError(f"start={self.start} is no coefficient to begin a curriculum at; choose 0 or more")
 
     def check(self, problem: Problem) -> None:
         """Refuses a problem whose coefficients the rungs do not lead up to.
@@ -49,17 +54,23 @@ class Curriculum:
             raise UserError("a curriculum raises the equation's coefficient, and this one has none; choose another strategy")
         highest = problem.coefficients.max().item()
         if highest > self.top * (1 + 1e-6):
+            enough = math.ceil((highest - self.first) / self.step)
             raise UserError(
                 f"the curriculum leads up to {problem.coefficient_name}={self.top:g} ({self.rungs} rungs of {self.step:g}) and "
-                f"{highest:g} lies above; choose at least {math.ceil(highest / self.step)} rungs, or a larger step"
+                f"{highest:g} lies above; choose at least {enough} rungs, or a larger step"
             )
 
     @property
     def top(self) -> float:
         """The coefficient that the last rung leads up to."""
-        return self.rungs * self.step
+        return self.first + self.rungs * self.step
+
+    @property
+    def first(self) -> float:
+        """The coefficient of the first rung."""
+        return 0.0 if self.start is None else self.start
 
     @property
     def legs(self) -> tuple[Leg, ...]:
-        """The rungs, at coefficients 0, step, 2 step, ..."""
-        return tuple(Leg(self.solver, coefficient=k * self.step, draw=k + 1) for k in range(self.rungs))
+        """The rungs, at coefficients start, start + step, start + 2 step, ..."""
+        return tuple(Leg(self.solver, coefficient=self.first + k * self.step, draw=k + 1) for k in range(self.rungs))

@@ -35,6 +35,7 @@ class MemberResult:
         train_loss: unweighted training loss at ``params``.
         block_losses: its parts.
         test_error: the problem's test error at ``params``.
+        measures: further numbers that the problem has there.
         iterations: iterations over all stages.
         evaluations: evaluations of loss and gradient over all stages.
         seconds: the member's share of the ensemble's wall time.
@@ -48,6 +49,7 @@ class MemberResult:
     iterations: int
     evaluations: int
     seconds: float
+    measures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def train(
     strategy.check(problem)
     identity = _identity(problem, seeds, strategy, width)
     legs = strategy.legs
-    takers = (sum(map(len, leg.groups(problem.coefficients.tolist(), seeds))) for leg in legs)
+    takers = (sum(map(len, leg.groups(problem, seeds))) for leg in legs)
     expected = sum(n * leg.stage.expected_evaluations for n, leg in zip(takers, legs, strict=True))
     ensemble = _load(checkpoint, identity, problem, legs) or _Ensemble.fresh(problem.init(seeds))
     last_save = time.monotonic()
@@ -183,7 +185,7 @@ class _Stretch:
     def of(cls, leg: Leg, problem: Problem, seeds: Sequence[int], ensemble: _Ensemble) -> _Stretch:
         """Binds a leg; if it has not begun, everybody who takes part and has not diverged waits for a lane."""
         diverged = ensemble.status == Status.DIVERGED
-        groups = leg.groups(problem.coefficients.tolist(), seeds)
+        groups = leg.groups(problem, seeds)
         sharers = {group[0]: group for group in groups if not diverged[group[0]]}
         if ensemble.waiting is None:
             ensemble.waiting = list(sharers)
@@ -246,21 +248,28 @@ def _retire(
 
 @torch.no_grad()
 def _report(ensemble: _Ensemble, problem: Problem, members: list[int], on_result: Callable[[int, MemberResult], None]) -> None:
-    for member in members:
-        one, params = problem.select([member]), ensemble.params[[member]]
-        blocks = one.block_losses(params)
+    if not members:
+        return
+    params = ensemble.params[members]
+    found = problem.select(members).evaluate(params)
+    losses = torch.stack(list(found.block_losses.values())).sum(dim=0)
+    for i, member in enumerate(members):
+        status = Status(int(ensemble.status[member]))
+        if status is not Status.DIVERGED and found.left_bounds is not None and found.left_bounds[i]:
+            status = Status.ROLLOUT_DIVERGED
         ensemble.finished += 1
         on_result(
             member,
             MemberResult(
-                params=params[0].cpu().clone(),
-                status=Status(int(ensemble.status[member])).label,
-                train_loss=torch.stack(list(blocks.values())).sum(dim=0).item(),
-                block_losses={name: value.item() for name, value in blocks.items()},
-                test_error=one.test_error(params).item(),
+                params=params[i].cpu().clone(),
+                status=status.label,
+                train_loss=losses[i].item(),
+                block_losses={name: value[i].item() for name, value in found.block_losses.items()},
+                test_error=found.test_error[i].item(),
                 iterations=int(ensemble.iterations[member]),
                 evaluations=int(ensemble.evaluations[member]),
                 seconds=float(ensemble.seconds[member]),
+                measures={name: value[i].item() for name, value in found.measures.items()},
             ),
         )
 

@@ -47,8 +47,8 @@ class Leg:
 
     A plain leg trains every member on its own problem. A leg with a ``coefficient`` is a rung on the way up to the
     members' own coefficients: it is trained at that one, by the members that want to go higher, on points of its own.
-    Members with one seed are one and the same network up to the coefficient at which they part, so one of them trains
-    for all.
+    Members with one seed and the same data are one and the same network up to the coefficient at which they part, so one
+    of them trains for all.
 
     Attributes:
         stage: the optimiser.
@@ -67,14 +67,14 @@ class Leg:
         here = torch.full_like(problem.coefficients, self.coefficient)
         return problem.at(here).redrawn((problem.data_seed, self.draw))
 
-    def groups(self, coefficients: Sequence[float], seeds: Sequence[int]) -> list[list[int]]:
+    def groups(self, problem: Problem, seeds: Sequence[int]) -> list[list[int]]:
         """The members that take part, those together that share one lane."""
         if self.coefficient is None:
-            return [[m] for m in range(len(coefficients))]
-        groups: dict[int, list[int]] = {}
-        for m, (target, seed) in enumerate(zip(coefficients, seeds, strict=True)):
+            return [[m] for m in range(len(problem))]
+        groups: dict[tuple[int, int], list[int]] = {}
+        for m, (target, seed, data) in enumerate(zip(problem.coefficients.tolist(), seeds, problem.data_groups, strict=True)):
             if target > self.coefficient + 1e-6 * max(1.0, self.coefficient):  # float32 holds no 0.1
-                groups.setdefault(int(seed), []).append(m)
+                groups.setdefault((int(seed), data), []).append(m)
         return list(groups.values())
 
 

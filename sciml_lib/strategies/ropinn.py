@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sciml_lib.errors import UserError
 from sciml_lib.optim import LBFGS, Status
-from sciml_lib.problems import Problem
+from sciml_lib.problems import CollocationProblem, Problem
 from sciml_lib.problems.base import Objective
 from sciml_lib.strategies.calls import CallsState
 
@@ -82,11 +82,15 @@ class RoPINN:
         return self.solver.bytes_per_member(problem) + (1 + self.window) * problem.n_params * problem.dtype.itemsize
 
     def check(self, problem: Problem) -> None:
-        """Refuses a region as large as the domain.
+        """Refuses a problem without points that can be moved, and a region as large as the domain.
 
         Raises:
-            UserError: says how large it may be.
+            UserError: says what would fit, or how large it may be.
         """
+        if not isinstance(problem, CollocationProblem):
+            raise UserError(
+                "RoPINN moves collocation points, and these members have none; choose another strategy, such as L-BFGS"
+            )
         side = problem.shortest_side
         if self.max_region >= side:
             raise UserError(

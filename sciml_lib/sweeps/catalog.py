@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from sciml_lib.errors import unknown
 from sciml_lib.strategies import Strategy
-from sciml_lib.sweeps import table2
+from sciml_lib.sweeps import table2, table4
+from sciml_lib.sweeps.setups import NeuralODESetup, PINNSetup
 from sciml_lib.sweeps.spec import Reduction, Sweep
 from sciml_lib.sweeps.table2 import TABLE_2_LBFGS, TINY, TINY_LBFGS, WARM_UP, damped, warm_then_lbfgs
 
@@ -29,8 +30,6 @@ PANEL = Sweep(
     coefficients=CONVECTION_BETA,
     n_data=CONVECTION_N_DATA,
     seeds=SEEDS,
-    data_seed=0,
-    hidden=(50, 50, 50),
     strategy=warm_then_lbfgs(WARM_UP),
     reading=(
         "Three hidden layers of 50 as in the released code (the paper says four) and one L-BFGS call of up to 10,000 "
@@ -88,8 +87,6 @@ WARM_UP_STUDY = tuple(
         system="convection",
         pairs=WARM_UP_PAIRS,
         seeds=SEEDS,
-        data_seed=0,
-        hidden=(50, 50, 50),
         strategy=warm_then_lbfgs(steps),
         reading="Neither the paper nor the released code states a warm-up for this map; this measures its effect.",
         profiles={
@@ -191,10 +188,8 @@ def panel_of(system: str, name: str, *, pairs: tuple[tuple[float, int], ...] | N
         title=f"PINN, {system}: {row.words}",
         system=system,
         seeds=SEEDS,
-        data_seed=0,
-        hidden=(50, 50, 50),
         strategy=row.paper,
-        collocation=row.collocation,
+        setup=PINNSetup(collocation=row.collocation),
         reading=f"{row.reading} Axes: {row.axes or axes.origin}.",
         profiles={
             "smoke": Reduction(why=SMOKE, n_seeds=2, strategy=row.smoke, **parts["smoke"]),
@@ -260,9 +255,70 @@ def damping_study(damping: float) -> Sweep:
 
 DAMPING_STUDY = tuple(damping_study(damping) for damping in DAMPINGS)
 
+# --- Fig. 1(d), Fig. 1(e) and Fig. 3(k)-(o): the pendulum; both axes are the ticks of Fig. 1 ---
+PENDULUM_AXES = {
+    # N = 365.5 and so on are horizons over dt, of T = linspace(1, 20, 12); a horizon holds that many states, rounded up.
+    "node": ((1.0, 1.2, 2.0, 2.9, 5.5, 8.0, 12.0, 15.0), (20, 70, 119, 169, 218, 267, 317, 366)),
+    "pinode": ((1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 15.0), (20, 40, 100, 160, 200, 240, 300, 400)),
+}
+# The paper says three seeds, the released code lists these five.
+PENDULUM_SEEDS = (3, 4, 5, 6, 7)
+SETUPS = {
+    "node": NeuralODESetup(representation="sphere"),
+    "pinode": NeuralODESetup(physics=True),
+}
+
+
+def pendulum(family: str, name: str, *, variant: str = "", setup: NeuralODESetup | None = None, reading: str = "") -> Sweep:
+    """One panel of the pendulum, or a variant of it."""
+    row, (coefficients, n_data) = table4.ROWS[name], PENDULUM_AXES[family]
+    return Sweep(
+        id=f"{family}/pendulum/{variant or name}",
+        title=f"{family.upper()}, pendulum: {row.words}",
+        system="pendulum",
+        coefficients=coefficients,
+        n_data=n_data,
+        seeds=PENDULUM_SEEDS,
+        setup=setup or SETUPS[family],
+        strategy=row.paper,
+        reading=f"{reading or row.reading} {table4.STEPS_READING}.",
+        profiles={
+            "smoke": Reduction(why=SMOKE, coefficients=coefficients[::7], n_data=n_data[:2], n_seeds=2, strategy=row.smoke),
+            "laptop": "paper",
+            "paper": Reduction(why="The whole published grid with five seeds: minutes on two processor cores."),
+        },
+    )
+
+
+PENDULUM = (
+    pendulum("node", "adam"),
+    *(pendulum("pinode", name) for name in ("adam", "lbfgs", "alm", "nncg", "cl")),
+    # What the text says of Adam; the angle instead of the sphere; the equation without the factor dt^2; NNCG that moves
+    pendulum("node", "adam-plain"),
+    pendulum("pinode", "adam-plain"),
+    pendulum(
+        "node",
+        "adam",
+        variant="adam-raw",
+        setup=NeuralODESetup(),
+        reading="The network sees angle and angular velocity, as the released code has it for PINODE, not the sphere.",
+    ),
+    pendulum(
+        "pinode",
+        "adam",
+        variant="adam-unscaled",
+        setup=NeuralODESetup(physics=True, scaled=False),
+        reading="The physics term without the factor dt^2, as in the paper's equation 10.",
+    ),
+    pendulum("pinode", "nncg-tight"),
+)
+
 SWEEPS: dict[str, Sweep] = {
     sweep.id: sweep
-    for sweep in (PANEL, *OTHER_PANELS, LITERAL, *WARM_UP_STUDY, *NNCG_BASES, ALM_PDE, ROPINN_GRID, *DAMPING_STUDY)
+    for sweep in (
+        *(PANEL, *OTHER_PANELS, LITERAL, *WARM_UP_STUDY, *NNCG_BASES, ALM_PDE, ROPINN_GRID, *DAMPING_STUDY),
+        *PENDULUM,
+    )
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ import torch
 
 from sciml_lib.errors import UserError
 from sciml_lib.optim import Status
-from sciml_lib.problems import PINN
+from sciml_lib.problems import Problem
 from sciml_lib.strategies import Leg
 from sciml_lib.sweeps import devices, planner, store
 from sciml_lib.sweeps.rows import Row
@@ -51,14 +51,13 @@ def duration(seconds: float) -> str:
 def stored_rows(plan: Plan, runs: str | os.PathLike[str] | None, device_label: str) -> list[Row]:
     """Runs of the same recipe on the same device, stored in any profile of the sweep."""
     found = []
-    for profile in plan.sweep.profiles:
-        other = plan.sweep.at(profile)
+    for other in {one.profile: one for one in map(plan.sweep.at, plan.sweep.profiles)}.values():
         if other.hash != plan.hash:
             continue
         try:
             found += [row for row in store.read(other, runs).rows if row.device == device_label]
         except UserError:
-            if profile == plan.profile:
+            if other.profile == plan.profile:
                 raise
     return found
 
@@ -79,13 +78,12 @@ def from_rows(rows: Collection[Row], cells: Collection[Cell]) -> float:
 
 def calibrated(plan: Plan, cells: Collection[Cell], device: torch.device) -> float:
     """Seconds that ``cells`` will take at most, from about a second of real steps at the ends of their range."""
-    amounts = sorted({cell.n_data for cell in cells})
-    ends = sorted({amounts[0], amounts[-1]})
-    measured = {}
-    for n in ends:
-        members = [cell for cell in cells if cell.n_data == n]
-        measured[n] = _seconds_a_run(plan, members, device, CALIBRATION_SECONDS / len(ends))
-    return _interpolated(measured, cells)
+    groups = plan.ensembles(list(cells))
+    ends = groups[:1] + groups[1:][-1:]
+    seconds = [_seconds_a_run(plan, group, device, CALIBRATION_SECONDS / len(ends)) for group in ends]
+    if plan.sweep.setup.together:
+        return seconds[0] * len(cells)
+    return _interpolated({group[0].n_data: each for group, each in zip(ends, seconds, strict=True)}, cells)
 
 
 def time_left(
@@ -116,21 +114,22 @@ def time_left(
     return Estimate(seconds)
 
 
-def _seconds_a_run(plan: Plan, cells: list[Cell], device: torch.device, limit: float) -> float:
-    """A run's share of the time of the whole budget of some with the same n_data, from steps of every stage."""
-    coefficients, seeds, n_data = [cell.coefficient for cell in cells], [cell.seed for cell in cells], cells[0].n_data
-    # On a CPU the cost is in proportion to the members; a GPU has to be measured as it will be used.
-    count = min(len(cells), 4) if device.type == "cpu" else len(cells)
-    count = min(count, planner.lanes(plan, n_data, count, device, devices.memory_budget(device)))
-    problem = plan.problem(coefficients[:count], n_data, device)
+def _seconds_a_run(plan: Plan, cells: Sequence[Cell], device: torch.device, limit: float) -> float:
+    """A run's share of the time of the whole budget of some that train together, from steps of every stage."""
+    # Large members cost on a CPU in proportion to their number; small ones, and a GPU, have to be measured as they are used.
+    few = device.type == "cpu" and not plan.sweep.setup.together
+    count = min(len(cells), 4) if few else len(cells)
+    count = min(count, planner.lanes(plan, cells[:count], device, devices.memory_budget(device)))
+    problem = plan.problem(cells[:count], device)
     kinds = {type(leg.stage): leg for leg in plan.strategy.legs}  # the rungs of a curriculum cost the same
     rates = {kind: _seconds_an_evaluation(leg, problem, limit / len(kinds)) for kind, leg in kinds.items()}
     # Members that share a lane are trained once.
-    lanes = ((leg.stage, len(leg.groups(coefficients, seeds))) for leg in plan.strategy.legs)
+    whole, seeds = plan.problem(cells, device), [cell.seed for cell in cells]
+    lanes = ((leg.stage, len(leg.groups(whole, seeds))) for leg in plan.strategy.legs)
     return sum(n * rates[type(stage)] * stage.expected_evaluations for stage, n in lanes) / len(cells)
 
 
-def _seconds_an_evaluation(leg: Leg, problem: PINN, limit: float) -> float:
+def _seconds_an_evaluation(leg: Leg, problem: Problem, limit: float) -> float:
     """A member's share of the time of one evaluation, from real steps."""
     problem, stage = leg.view(problem), leg.stage
     state = stage.step(problem, stage.init(problem, problem.init([0] * len(problem))))  # the first allocates its buffers

@@ -98,8 +98,9 @@ def run(
     if set(wanted) <= stored.done and _tidy(stored):
         return Report(plan, 0, len(stored.done), "", time.monotonic() - start)
     deadline = None if time_limit is None else start + time_limit
-    blocks = plan.problem(plan.coefficients[:1], plan.n_data[0]).block_names
-    with _stop_signals() as asked, Writer(plan, runs, blocks=blocks, device=devices.label(target)) as writer:
+    one, label = plan.problem(plan.cells[:1]), devices.label(target)
+    names = {"blocks": one.block_names, "measures": one.measure_names}
+    with _stop_signals() as asked, Writer(plan, runs, **names, device=label) as writer:
         before = len(writer.rows)
         with _Bar(plan, wanted, writer, progress) as bar:
             try:
@@ -152,7 +153,7 @@ def _train(
 
     if asked:
         raise _Stop
-    problem = plan.problem([cell.coefficient for cell in ensemble.cells], ensemble.n_data, device)
+    problem = plan.problem(ensemble.cells, device)
     with writer.writing():
         ensemble.begin(writer.folder)
         try:
@@ -175,7 +176,8 @@ def _train(
     lost = [cell for cell in ensemble.cells if cell not in writer.rows]
     if lost:  # never seen; a silent gap would be trained again for ever
         raise RuntimeError(f"training ended without a result for {lost[:3]}")
-    writer.pack(ensemble.n_data)
+    for n_data in sorted({cell.n_data for cell in ensemble.cells}):
+        writer.pack(n_data)
     ensemble.end(writer.folder)
 
 

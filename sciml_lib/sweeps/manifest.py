@@ -29,9 +29,10 @@ _EXPECTED = {
 }
 
 
-def fresh(plan: Plan, blocks: Sequence[str]) -> dict[str, Any]:
+def fresh(plan: Plan, blocks: Sequence[str], measures: Sequence[str] = ()) -> dict[str, Any]:
     """The manifest of a store without a row."""
-    return {"sweep": plan.sweep.id, "profile": plan.profile, "blocks": list(blocks), "created": _now()}
+    names = {"blocks": list(blocks)} | ({"measures": list(measures)} if measures else {})
+    return {"sweep": plan.sweep.id, "profile": plan.profile, **names, "created": _now()}
 
 
 def updated(manifest: dict[str, Any], plan: Plan, device: str) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def updated(manifest: dict[str, Any], plan: Plan, device: str) -> dict[str, Any]
         "specification": plan.specification,
         "spec_hash": plan.hash,
         "cells_planned": len(plan.cells),
-        "blocks": manifest["blocks"],
+        **{name: manifest[name] for name in ("blocks", "measures") if name in manifest},
         "versions": provenance.versions(),
         "devices": sorted({*manifest.get("devices", ()), device}),
         "commit": provenance.commit(),

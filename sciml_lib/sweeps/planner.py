@@ -1,8 +1,8 @@
 """From the runs that are missing to ensembles that fit the memory, and back to them after a stop.
 
-All runs with the same amount of data share their points and train as one ensemble. An ensemble that has begun leaves
-two files in its store until it ends: ``.checkpoint-n<n_data>-<identity>.json``, its members, and ``....pt``, where they
-are. After a stop the same members go on, although some of them may have their row by then.
+Which runs train together is the plan's word. An ensemble that has begun leaves two files in its store until it ends:
+``.checkpoint-n<n_data>-<identity>.json``, its members, and ``....pt``, where they are. After a stop the same members go
+on, although some of them may have their row by then.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import warnings
 import zipfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from sciml_lib.errors import UserError
-from sciml_lib.problems import PINN
+from sciml_lib.problems import Problem
 from sciml_lib.strategies import memory_per_member
 from sciml_lib.sweeps import devices, store
 from sciml_lib.sweeps.spec import Cell, Plan
@@ -30,7 +30,7 @@ class Ensemble:
     """Runs that train side by side.
 
     Attributes:
-        cells: the runs, all with the same n_data.
+        cells: the runs.
         width: lanes; how many of them train at a time.
         spec_hash: fingerprint of the recipe.
     """
@@ -40,9 +40,11 @@ class Ensemble:
     spec_hash: str
 
     @property
-    def n_data(self) -> int:
-        """The amount of data that its members share."""
-        return self.cells[0].n_data
+    def n_data(self) -> str:
+        """The amount of data of its members, ``100``, or the smallest and the largest, ``20-400``."""
+        amounts = [cell.n_data for cell in self.cells]
+        low, high = min(amounts), max(amounts)
+        return str(low) if low == high else f"{low}-{high}"
 
     @property
     def record(self) -> bytes:
@@ -98,39 +100,38 @@ def ensembles(
         if ensemble is None or set(ensemble.cells) <= set(done):
             _discard(record)
         elif set(ensemble.cells) - set(done) <= set(missing):
-            if ensemble.width <= lanes(plan, ensemble.n_data, len(ensemble.cells), device, memory):
+            if ensemble.width <= lanes(plan, ensemble.cells, device, memory):
                 planned.append(ensemble)
                 missing = [cell for cell in missing if cell not in ensemble.cells]
             else:
                 warnings.warn(f"{record.stem} does not fit the memory here; its members start again", stacklevel=2)
                 _discard(record)
-    for n_data in sorted({cell.n_data for cell in missing}):
-        cells = tuple(cell for cell in missing if cell.n_data == n_data)
-        planned.append(Ensemble(cells, lanes(plan, n_data, len(cells), device, memory), plan.hash))
-    return sorted(planned, key=lambda ensemble: ensemble.n_data)
+    planned += [Ensemble(cells, lanes(plan, cells, device, memory), plan.hash) for cells in plan.ensembles(missing)]
+    return sorted(planned, key=lambda ensemble: ensemble.cells[0].n_data)
 
 
-def lanes(plan: Plan, n_data: int, members: int, device: torch.device, memory: int) -> int:
-    """How many of the members fit the memory side by side.
+def lanes(plan: Plan, cells: Sequence[Cell], device: torch.device, memory: int) -> int:
+    """How many of the runs fit the memory side by side.
 
     Raises:
         UserError: if not even one does.
     """
-    problem = plan.problem(plan.coefficients[:1], n_data, device)
+    largest, members = max(cells, key=lambda cell: cell.n_data), len(cells)
+    problem = plan.problem([largest], device)
     each = memory_per_member(problem, plan.strategy)
     room = memory - evaluation_bytes(problem, members)
     if room < each:
         need, have = (each + evaluation_bytes(problem, 1)) / 1e9, memory / 1e9
         if need > have:
             raise UserError(
-                f"a run with n_data={n_data} takes {need:.1f} GB and {have:.1f} GB may be used; "
+                f"a run with n_data={largest.n_data} takes {need:.1f} GB and {have:.1f} GB may be used; "
                 "close other programs, or use a machine or a profile with more room"
             )
         return 1
     return max(1, min(members, room // each))
 
 
-def evaluation_bytes(problem: PINN, members: int) -> int:
+def evaluation_bytes(problem: Problem, members: int) -> int:
     """Size of the buffers of an evaluation, which groups of members use in turn."""
     return min(problem.group_size, members) * problem.workspace_bytes_per_member
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sciml_lib.errors import UserError
@@ -33,6 +33,7 @@ class Row:
     evaluations: int
     seconds: float
     device: str
+    measures: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cell: Cell, result: MemberResult, device: str) -> Row:
@@ -47,30 +48,32 @@ class Row:
             evaluations=result.evaluations,
             seconds=round(result.seconds, 3),
             device=device.replace(",", " "),
+            measures=dict(result.measures),
         )
 
     def line(self) -> str:
         """The line of the table, with its end; floats are written so that they read back exactly."""
-        cell, blocks = self.cell, self.block_losses.values()
+        cell, blocks, measures = self.cell, self.block_losses.values(), self.measures.values()
         fields = [repr(cell.coefficient), cell.n_data, cell.seed, self.status, repr(self.train_loss)]
-        fields += [*map(repr, blocks), repr(self.test_error), self.iterations, self.evaluations, repr(self.seconds)]
-        return ",".join(map(str, [*fields, self.device])) + "\n"
+        fields += [*map(repr, blocks), repr(self.test_error), *map(repr, measures)]
+        return ",".join(map(str, [*fields, self.iterations, self.evaluations, repr(self.seconds), self.device])) + "\n"
 
 
-def header(blocks: Sequence[str]) -> str:
-    """The first line of the table, with its end."""
+def header(blocks: Sequence[str], measures: Sequence[str] = ()) -> str:
+    """The first line of the table, with its end; measures stand behind the test error."""
     losses = [f"loss_{name}" for name in blocks]
     columns = ["coefficient", "n_data", "seed", "status", "train_loss", *losses]
-    return ",".join([*columns, "test_error", "iterations", "evaluations", "seconds", "device"]) + "\n"
+    return ",".join([*columns, "test_error", *measures, "iterations", "evaluations", "seconds", "device"]) + "\n"
 
 
-def read(path: Path, plan: Plan, blocks: Sequence[str]) -> tuple[list[Row], int]:
+def read(path: Path, plan: Plan, blocks: Sequence[str], measures: Sequence[str] = ()) -> tuple[list[Row], int]:
     """Reads the table and checks every line of it.
 
     Args:
         path: the file; one that does not exist is an empty table.
         plan: what may be in it.
         blocks: names of the residual blocks.
+        measures: names of further numbers of a run.
 
     Returns:
         The rows, and the number of bytes that are in order: what follows is a line that was cut off while it was
@@ -79,6 +82,7 @@ def read(path: Path, plan: Plan, blocks: Sequence[str]) -> tuple[list[Row], int]
     Raises:
         UserError: names the file, the line, what is wrong with it and what to do.
     """
+    head = header(blocks, measures)
     data = path.read_bytes() if path.exists() else b""
     whole = data.rstrip(b"\0")  # a power cut can leave zeros where the last line should be
     good = whole.rfind(b"\n") + 1
@@ -86,7 +90,7 @@ def read(path: Path, plan: Plan, blocks: Sequence[str]) -> tuple[list[Row], int]
         lost = "its last line was cut off" if good else "its only line was cut off"
         warnings.warn(f"{path}: {lost} and is left out; that run will be trained again", stacklevel=2)
     if good == 0:
-        if whole and not header(blocks).encode().startswith(whole):
+        if whole and not head.encode().startswith(whole):
             raise _error(path, 1, f"it begins with {whole[:40]!r}, which is no table of this sweep", plan)
         return [], 0
     try:
@@ -95,13 +99,13 @@ def read(path: Path, plan: Plan, blocks: Sequence[str]) -> tuple[list[Row], int]
         line = data[: error.start].count(b"\n") + 1
         raise _error(path, line, "it is not text", plan) from None
     lines = [line.removesuffix("\r") for line in lines]
-    if lines[0] + "\n" != header(blocks):
-        raise _error(path, 1, f"the columns are not {header(blocks).strip()}", plan)
+    if lines[0] + "\n" != head:
+        raise _error(path, 1, f"the columns are not {head.strip()}", plan)
     rows: list[Row] = []
     planned, first = set(plan.cells), {}
     for number, line in enumerate(lines[1:], start=2):
         try:
-            row = _parse(line, blocks)
+            row = _parse(line, blocks, measures)
             if row.cell not in planned:
                 raise ValueError(f"{_words(row.cell, plan)} is not in the plan of {plan.sweep.id}, {plan.profile}")
             if row.cell in first:
@@ -113,9 +117,9 @@ def read(path: Path, plan: Plan, blocks: Sequence[str]) -> tuple[list[Row], int]
     return rows, good
 
 
-def _parse(line: str, blocks: Sequence[str]) -> Row:
+def _parse(line: str, blocks: Sequence[str], measures: Sequence[str]) -> Row:
     """Reads one line; a ValueError says what is wrong with it."""
-    names = header(blocks).strip().split(",")
+    names = header(blocks, measures).strip().split(",")
     fields = line.split(",")
     if len(fields) != len(names):
         raise ValueError(f"{len(names)} fields are expected, not {len(fields)}")
@@ -135,6 +139,7 @@ def _parse(line: str, blocks: Sequence[str]) -> Row:
         evaluations=_count(text, "evaluations"),
         seconds=_number(text, "seconds"),
         device=text["device"],
+        measures={name: _number(text, name) for name in measures},
     )
     for name in ("train_loss", "test_error", "seconds", *(f"loss_{name}" for name in blocks)):
         if _number(text, name) < 0:

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from sciml_lib import systems
 from sciml_lib.errors import UserError, unknown
-from sciml_lib.models import MLP
-from sciml_lib.problems import PINN
+from sciml_lib.problems import Problem
 from sciml_lib.strategies import Strategy, train
+from sciml_lib.sweeps.setups import PINNSetup, Setup
 
 
 class Cell(NamedTuple):
@@ -54,19 +54,17 @@ class Sweep:
     """Many training runs that differ in a coefficient, an amount of data and a seed.
 
     Attributes:
-        id: readable name, ``pinn/<system>/<variant>``.
+        id: readable name, ``<family>/<system>/<variant>``.
         title: what it is, in a few words.
         system: name of the equation in :mod:`sciml_lib.systems`.
         strategy: the recipe of every run.
         seeds: seeds of the initial parameters.
         reading: one sentence: whose word is followed where the paper and its released code differ.
         coefficients: values of the equation's coefficient.
-        n_data: numbers of residual points.
+        n_data: amounts of data: residual points, or observed states.
         pairs: the (coefficient, n_data) to train, where they are no full grid; then the two above follow from it.
-        hidden: widths of the network's hidden layers.
-        data_seed: seed of the residual points, shared by all runs.
-        collocation: ``random`` residual points, or a ``grid`` (see :class:`~sciml_lib.problems.PINN`).
-        profiles: what each profile reduces, by name.
+        setup: the family of models, with its own numbers.
+        profiles: what each profile reduces, by name; the name of another profile where the two are the same runs.
 
     Raises:
         UserError: if a number is impossible; it says which numbers are possible.
@@ -81,10 +79,8 @@ class Sweep:
     coefficients: tuple[float, ...] = ()
     n_data: tuple[int, ...] = ()
     pairs: tuple[tuple[float, int], ...] | None = None
-    hidden: tuple[int, ...] = (50, 50, 50)
-    data_seed: int = 0
-    collocation: str = "random"
-    profiles: dict[str, Reduction] = field(default_factory=dict)
+    setup: Setup = field(default_factory=PINNSetup)
+    profiles: dict[str, Reduction | str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks every number, also those of the profiles."""
@@ -96,12 +92,11 @@ class Sweep:
         else:
             object.__setattr__(self, "coefficients", tuple(float(c) for c in self.coefficients))
         _check_numbers(self)
-        MLP(hidden=self.hidden)
         for name in self.profiles:
             self.at(name)
 
     def at(self, profile: str) -> Plan:
-        """The sweep as one profile trains it.
+        """The sweep as one profile trains it; a profile that is another by name gives that one.
 
         Raises:
             UserError: if there is no such profile, or if it asks for what is not part of the sweep.
@@ -109,6 +104,8 @@ class Sweep:
         if profile not in self.profiles:
             raise unknown("profile", profile, self.profiles)
         cut = self.profiles[profile]
+        if isinstance(cut, str):
+            return self.at(cut)
         coefficients = _part("coefficients", cut.coefficients, self.coefficients)
         n_data = _part("n_data", cut.n_data, self.n_data)
         pairs = _part("pairs", cut.pairs, self.pairs or [(c, n) for n in self.n_data for c in self.coefficients])
@@ -166,15 +163,12 @@ class Plan:
     @property
     def recipe(self) -> dict[str, Any]:
         """Everything that a run's numbers depend on beside its own coordinates, as plain data."""
-        recipe = {
+        return {
             "system": self.sweep.system,
-            "model": {"kind": "MLP", "hidden": list(self.sweep.hidden)},
             "strategy": [_plain(stage) for stage in self.strategy.stages],
-            "data_seed": self.sweep.data_seed,
             "dtype": "float32",
+            **self.sweep.setup.recipe,
         }
-        # What is as it always was is not written down, so that stores that are older than a choice stay valid.
-        return recipe | ({} if self.sweep.collocation == "random" else {"collocation": self.sweep.collocation})
 
     @cached_property
     def hash(self) -> str:
@@ -189,7 +183,7 @@ class Plan:
         """Names of the modules whose code its runs go through; what these import follows from them."""
         parts = [systems.get(self.sweep.system), *self.strategy.stages]
         parts += [leg.stage for leg in self.strategy.legs]
-        return tuple(sorted({type(part).__module__ for part in parts} | {PINN.__module__, train.__module__}))
+        return tuple(sorted({type(part).__module__ for part in parts} | {*self.sweep.setup.modules, train.__module__}))
 
     @property
     def specification(self) -> dict[str, Any]:
@@ -202,7 +196,7 @@ class Plan:
             "pairs": None if self.sweep.pairs is None else [list(pair) for pair in self.pairs],
             "seeds": list(self.seeds),
             "reading": self.sweep.reading,
-            "why": self.sweep.profiles[self.profile].why,
+            "why": self.why,
         }
 
     @property
@@ -210,17 +204,22 @@ class Plan:
         """What to type to train it, or to go on with it."""
         return f"python -m sciml_lib run {self.sweep.id} --profile {self.profile}"
 
-    def problem(self, coefficients: Sequence[float], n_data: int, device: Any = "cpu") -> PINN:
-        """The ensemble of some of its runs: M ``coefficients`` at one amount of data."""
-        return PINN(
-            systems.get(self.sweep.system),
-            MLP(hidden=self.sweep.hidden),
-            list(coefficients),
-            n_data,
-            data_seed=self.sweep.data_seed,
-            collocation=self.sweep.collocation,
-            device=device,
-        )
+    @property
+    def why(self) -> str:
+        """What the profile is for, in one sentence."""
+        return self.sweep.profiles[self.profile].why
+
+    def problem(self, cells: Sequence[Cell], device: Any = "cpu") -> Problem:
+        """The ensemble of some of its runs."""
+        coefficients, n_data = [cell.coefficient for cell in cells], [cell.n_data for cell in cells]
+        return self.sweep.setup.problem(self.sweep.system, coefficients, n_data, device)
+
+    def ensembles(self, cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
+        """Which of some runs train together: all, or those with equally much data, the cheap amounts first."""
+        if self.sweep.setup.together:
+            return [tuple(cells)] if cells else []
+        amounts = sorted({cell.n_data for cell in cells})
+        return [tuple(cell for cell in cells if cell.n_data == n) for n in amounts]
 
 
 def _plain(stage: Any) -> dict[str, Any]:
@@ -254,15 +253,11 @@ def _check_numbers(sweep: Sweep) -> None:
         if not math.isfinite(coefficient):
             raise UserError(f"{system.coefficient_name}={coefficient} is not finite; choose a number")
         system.check_coefficient(coefficient)
-    most, (n_x, n_t) = system.max_collocation, system.grid
     for n in sweep.n_data:
         if isinstance(n, bool) or not isinstance(n, int):
-            raise UserError(f"n_data={n} is not a whole number; choose between 1 and {most}")
-        if n < 1:
-            raise UserError(f"n_data={n} leaves no residual point to train on; choose between 1 and {most}")
-        if n > most:
-            raise UserError(f"n_data={n} exceeds the {most} points of the {n_x} x {n_t} grid; choose at most {most}")
-    for name, seed in [("data_seed", sweep.data_seed), *(("seeds", seed) for seed in sweep.seeds)]:
+            raise UserError(f"n_data={n} is not a whole number; choose one such as 100")
+        system.check_n_data(n)
+    for name, seed in [("data_seed", sweep.setup.data_seed), *(("seeds", seed) for seed in sweep.seeds)]:
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
             raise UserError(f"{name}: {seed} is no seed; choose whole numbers from 0 to {2**32 - 1}")
 

@@ -74,7 +74,8 @@ def read(plan: Plan, runs: str | os.PathLike[str] | None = None) -> Stored:
     try:
         if manifest.exists():
             content = manifests.read(manifest, plan)
-            return Stored(folder, content, *table.read(cells, plan, content["blocks"]))
+            names = content["blocks"], content.get("measures", ())
+            return Stored(folder, content, *table.read(cells, plan, *names))
         if cells.exists() and cells.stat().st_size:
             raise UserError(
                 f"{cells} has no {manifests.NAME} beside it, so nobody knows what its rows are; restore that file, or "
@@ -94,16 +95,26 @@ class Writer:
         rows: the stored runs by cell.
     """
 
-    def __init__(self, plan: Plan, runs: str | os.PathLike[str] | None, *, blocks: Sequence[str], device: str = "cpu") -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        runs: str | os.PathLike[str] | None,
+        *,
+        blocks: Sequence[str],
+        measures: Sequence[str] = (),
+        device: str = "cpu",
+    ) -> None:
         """Names the store; nothing is touched before it is entered.
 
         Args:
             plan: what is trained.
             runs: the folder of all stores, see :func:`runs_folder`.
             blocks: names of the residual blocks.
+            measures: names of further numbers of a run.
             device: name of the device that trains, for the record.
         """
-        self.plan, self.folder, self.blocks, self.device = plan, folder_of(plan, runs), tuple(blocks), device
+        self.plan, self.folder, self.device = plan, folder_of(plan, runs), device
+        self.blocks, self.measures = tuple(blocks), tuple(measures)
         self.rows: dict[Cell, Row] = {}
         self._runs = runs
         self._lock = FileLock(self.folder / ".lock")
@@ -120,11 +131,13 @@ class Writer:
             take(self._lock, self.folder)
         try:
             stored = read(self.plan, self._runs)
-            if stored.manifest and tuple(stored.manifest["blocks"]) != self.blocks:
-                raise UserError(
-                    f"{self.folder / manifests.NAME} lists the blocks {', '.join(stored.manifest['blocks'])} and not "
-                    f"{', '.join(self.blocks)}; restore it, or `{self.plan.command} --restart`"
-                )
+            for name, ours in (("blocks", self.blocks), ("measures", self.measures)):
+                theirs = tuple(stored.manifest.get(name, ())) if stored.manifest else ours
+                if theirs != ours:
+                    raise UserError(
+                        f"{self.folder / manifests.NAME} lists the {name} {', '.join(theirs) or 'none'} and not "
+                        f"{', '.join(ours) or 'none'}; restore it, or `{self.plan.command} --restart`"
+                    )
             self.rows = {row.cell: row for row in stored.rows}
             with self.writing():
                 for draft in (*self.folder.glob("*.tmp"), *self.folder.glob("arrays/*.tmp")):
@@ -178,13 +191,13 @@ class Writer:
 
     def _begin(self, stored: Stored) -> None:
         """Writes the manifest first, so that rows are never without one, then the head of the table."""
-        content = stored.manifest or manifests.fresh(self.plan, self.blocks)
+        content = stored.manifest or manifests.fresh(self.plan, self.blocks, self.measures)
         replace(self.folder / manifests.NAME, manifests.dumped(manifests.updated(content, self.plan, self.device)))
         cells = self.folder / "cells.csv"
         if cells.exists() and cells.stat().st_size > stored.good_bytes:
             os.truncate(cells, stored.good_bytes)
         if stored.good_bytes == 0:
-            _append(cells, table.header(self.blocks).encode())
+            _append(cells, table.header(self.blocks, self.measures).encode())
 
     def _keep(self, cell: Cell, params: np.ndarray) -> None:
         arrays = self._stored_params(cell.n_data)

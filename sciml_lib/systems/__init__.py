@@ -1,13 +1,15 @@
 """The physics: one file a system, and the table of their names."""
 
 from sciml_lib.errors import unknown
-from sciml_lib.systems.base import Block, System
+from sciml_lib.systems.base import Block, SpaceTimeSystem, System
 from sciml_lib.systems.convection import Convection
+from sciml_lib.systems.dynamics import Dynamics, Representation
+from sciml_lib.systems.pendulum import Pendulum
 from sciml_lib.systems.reaction import Reaction
 from sciml_lib.systems.reaction_diffusion import ReactionDiffusion
 from sciml_lib.systems.wave import Wave
 
-SYSTEMS: dict[str, type[System]] = {system.name: system for system in (Convection, Reaction, Wave, ReactionDiffusion)}
+SYSTEMS: dict[str, type[System]] = {system.name: system for system in (Convection, Reaction, Wave, ReactionDiffusion, Pendulum)}
 
 
 def get(name: str) -> System:
@@ -21,4 +23,17 @@ def get(name: str) -> System:
     return SYSTEMS[name]()
 
 
-__all__ = ["SYSTEMS", "Block", "Convection", "Reaction", "ReactionDiffusion", "System", "Wave", "get"]
+__all__ = [
+    "SYSTEMS",
+    "Block",
+    "Convection",
+    "Dynamics",
+    "Pendulum",
+    "Reaction",
+    "ReactionDiffusion",
+    "Representation",
+    "SpaceTimeSystem",
+    "System",
+    "Wave",
+    "get",
+]

@@ -32,7 +32,40 @@ class Block:
 
 
 class System(ABC):
-    """An equation on a rectangle of (x, t) with one coefficient, its conditions and its reference solution.
+    """An equation with one coefficient: what every kind of physics has in common."""
+
+    name: ClassVar[str]
+    coefficient_name: ClassVar[str]
+    coefficient_label: ClassVar[str]
+    coefficient_range: ClassVar[tuple[float, float]]
+    """Open interval of coefficients for which the equation makes sense."""
+    data_label: ClassVar[str]
+    """What an amount of data counts, as the text of an axis."""
+
+    def check_coefficient(self, coefficient: float) -> None:
+        """Refuses a coefficient outside :attr:`coefficient_range`.
+
+        Raises:
+            UserError: names the coefficient, what was got and the valid range.
+        """
+        low, high = self.coefficient_range
+        if not low < coefficient < high:
+            wanted = f"above {low:g}" if np.isinf(high) else f"between {low:g} and {high:g}"
+            raise UserError(
+                f"{self.coefficient_name}={coefficient:g} is no coefficient of the {self.name} equation; choose one {wanted}"
+            )
+
+    @abstractmethod
+    def check_n_data(self, n: int) -> None:
+        """Refuses an amount of data that the system cannot give.
+
+        Raises:
+            UserError: says which amounts are possible.
+        """
+
+
+class SpaceTimeSystem(System):
+    """An equation on a rectangle of (x, t), its conditions and its reference solution.
 
     The point sets are those of the released code: a master grid of 257 x 101 points with both ends included; residual
     points drawn without replacement from its interior (t = 0 excluded, t = 1 included, so 25,500 of them); the
@@ -46,11 +79,7 @@ class System(ABC):
         whole_grid: see :meth:`on_grid`.
     """
 
-    name: ClassVar[str]
-    coefficient_name: ClassVar[str]
-    coefficient_label: ClassVar[str]
-    coefficient_range: ClassVar[tuple[float, float]]
-    """Open interval of coefficients for which the equation makes sense."""
+    data_label = "$N_f$, collocation points"
     x_range: ClassVar[tuple[float, float]]
     t_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
@@ -84,18 +113,17 @@ class System(ABC):
         other.whole_grid = True
         return other
 
-    def check_coefficient(self, coefficient: float) -> None:
-        """Refuses a coefficient outside :attr:`coefficient_range`.
+    def check_n_data(self, n: int) -> None:
+        """Refuses a number of residual points that the master grid does not have.
 
         Raises:
-            UserError: names the coefficient, what was got and the valid range.
+            UserError: says which numbers are possible.
         """
-        low, high = self.coefficient_range
-        if not low < coefficient < high:
-            wanted = f"above {low:g}" if np.isinf(high) else f"between {low:g} and {high:g}"
-            raise UserError(
-                f"{self.coefficient_name}={coefficient:g} is no coefficient of the {self.name} equation; choose one {wanted}"
-            )
+        most, (n_x, n_t) = self.max_collocation, self.grid
+        if n < 1:
+            raise UserError(f"n_data={n} leaves no residual point to train on; choose between 1 and {most}")
+        if n > most:
+            raise UserError(f"n_data={n} exceeds the {most} points of the {n_x} x {n_t} grid; choose at most {most}")
 
     def axes(self, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """The coordinates of a grid's columns ``[n_x]`` and rows ``[n_t]``, ends included."""

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from sciml_lib.systems.base import Block, Jet, System
+from sciml_lib.systems.base import Block, Jet, SpaceTimeSystem
 
 
-class Convection(System):
+class Convection(SpaceTimeSystem):
     """u_t + beta u_x = 0 on [0, 2 pi] x [0, 1], u(x, 0) = sin x, periodic in x (the paper, appendix B.2).
 
     The exact solution is sin(x - beta t). Periodicity is asked of the value alone, not of u_x, as in the released

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from sciml_lib.systems.base import Block, Jet, System
+from sciml_lib.systems.base import Block, Jet, SpaceTimeSystem
 
 
 def bump(x: Tensor, width: float) -> Tensor:
@@ -22,7 +22,7 @@ def logistic(start: Tensor, growth: Tensor) -> Tensor:
     return start / (start + (1.0 - start) * torch.exp(-growth))
 
 
-class Reaction(System):
+class Reaction(SpaceTimeSystem):
     """u_t - rho u (1 - u) = 0 on [0, 2 pi] x [0, 1], a Gaussian of width pi/4 at t = 0, periodic in x (appendix B.2).
 
     The exact solution is the logistic curve through every initial value. The width is the released code's; the paper

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from sciml_lib.errors import UserError
-from sciml_lib.systems.base import Block, Jet, System
+from sciml_lib.systems.base import Block, Jet, SpaceTimeSystem
 from sciml_lib.systems.reaction import bump, logistic
 
 MODES = 128
 """Points around the ring on which the reference is computed, as the released code does for its test grid."""
 
 
-class ReactionDiffusion(System):
+class ReactionDiffusion(SpaceTimeSystem):
     """u_t - nu u_xx - rho u (1 - u) = 0 on [0, 2 pi] x [0, 1], a Gaussian at t = 0, periodic in x (appendix B.2).
 
     The paper prints the reaction with the opposite sign and leaves nu and the initial value open. Here, as in the

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from sciml_lib.systems.base import Block, Jet, System
+from sciml_lib.systems.base import Block, Jet, SpaceTimeSystem
 
 
-class Wave(System):
+class Wave(SpaceTimeSystem):
     """u_tt - c^2 u_xx = 0 on [0, 1] x [0, 1], u = sin(pi x) + sin(beta pi x) / 2 and u_t = 0 at t = 0, u = 0 at both ends.
 
     The paper (appendix B.2) leaves beta open; 2 is what the authors' sweeps used. One of the two loss functions of the

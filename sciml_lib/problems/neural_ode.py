@@ -1,0 +1,448 @@
+"""Neural ordinary differential equations: a system's trajectory, a network for its rates of change, for M members."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from sciml_lib.errors import UserError
+from sciml_lib.models import MLP, rollout
+from sciml_lib.problems.augmentation import Augmentation, plain
+from sciml_lib.problems.base import Evaluation, HessianProduct
+from sciml_lib.systems import Dynamics
+
+ROLLOUT_BOUND = 100.0
+"""Largest component of a state in the test: a member beyond it has left, and its error is that of the state cut off there.
+
+No pendulum gets near it; a runaway network passes it within a few steps, and its error is then a finite number of two or
+three digits, far above every threshold.
+"""
+
+
+class NeuralODE:
+    """An ensemble of networks f that learn the rates of change of one system; damping, horizon and weights may differ.
+
+    The residual blocks are those of one step of forward Euler from each observed state x to the next one x':
+
+        data       x + dt f(x) - x'
+        residual   dt (f(x) - F(x)),  F the true field: only with ``physics``
+
+    over all pairs and components; a member's loss is the sum of their mean squares. This is the released code's loss: each
+    observed state is the beginning of a step of its own (the paper's text describes one long integration), and its
+    physics term carries dt^2, with weight 1 (the paper's equation 10 has no factor; ``scaled=False`` is that).
+
+    The test error is that of a rollout: the network is followed by forward Euler along the whole test trajectory from its
+    first state, and the relative L2 errors of the components are averaged. That fills the released maps; the text says
+    one-step error, which :meth:`evaluate` gives as a measure beside it.
+
+    Differences x' - x and true rates are taken in float64 and then cast, the released code subtracts float32 states.
+    """
+
+    def __init__(
+        self,
+        system: Dynamics,
+        model: MLP,
+        coefficients: Sequence[float] | Tensor,
+        n_data: int | Sequence[int],
+        *,
+        physics: bool = False,
+        scaled: bool = True,
+        representation: str = "raw",
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Binds the parts.
+
+        Args:
+            system: the equation.
+            model: the network; as many inputs and outputs as the representation has dimensions.
+            coefficients: one a member, ``[M]``.
+            n_data: observed states, one number or one a member.
+            physics: whether the true field is part of the loss (PINODE) or not (NODE).
+            scaled: whether the physics term carries the factor dt^2.
+            representation: what the network sees: ``raw`` states, or one of the system's own (the pendulum's ``sphere``).
+            device: where the members live.
+            dtype: their type; the paper's is float32.
+
+        Raises:
+            UserError: if there is no member, a number is impossible, the network does not fit the representation, or
+                physics is asked for in another representation than ``raw``.
+        """
+        if not isinstance(system, Dynamics):
+            raise UserError(
+                f"a neural ODE needs a system of ordinary differential equations, and {system.name} is none; use PINN"
+            )
+        values = torch.as_tensor(coefficients, dtype=torch.float64).reshape(-1)
+        if not len(values):
+            raise UserError("coefficients is empty: give one coefficient for each member of the ensemble")
+        amounts = [n_data] * len(values) if isinstance(n_data, int) else [int(n) for n in n_data]
+        if len(amounts) != len(values):
+            raise UserError(
+                f"n_data lists {len(amounts)} numbers for {len(values)} members; give one for each, or a single one"
+            )
+        for n in amounts:
+            system.check_n_data(n)
+        for value in values.tolist():
+            system.check_coefficient(value)
+        seen = system.representation(representation)
+        if (model.n_inputs, model.n_outputs) != (seen.dimension, seen.dimension):
+            raise UserError(
+                f"the representation {representation!r} of the {system.name} has {seen.dimension} dimensions: its MLP needs "
+                f"n_inputs={seen.dimension} and n_outputs={seen.dimension}, not {model.n_inputs} and {model.n_outputs}"
+            )
+        if physics and representation != "raw":
+            raise UserError(
+                f"the field of the {system.name} is known for raw states only; choose representation='raw', or physics=False"
+            )
+        self.system, self.model, self.representation = system, model, representation
+        self.physics, self.scaled = physics, scaled
+        self.device, self.dtype = torch.device(device), dtype
+        self.data_seed = 0
+        self.n_data = torch.tensor(amounts)
+        self.augmentation: Augmentation | None = None
+        self._n_pairs = max(amounts) - 1  # of the longest member, shared by all copies of this problem
+        self._pose(values)
+
+    def __len__(self) -> int:
+        """M, the number of members."""
+        return len(self.coefficients)
+
+    @property
+    def n_params(self) -> int:
+        """P, the number of parameters of a member."""
+        return self.model.n_params
+
+    @property
+    def description(self) -> str:
+        """Everything that makes two problems the same, in one line."""
+        kind = ("physics" if self.scaled else "unscaled physics") if self.physics else "data"
+        return (
+            f"NeuralODE({self.system.name}, dt={self.system.dt}, {self.model}, {self.representation}, {kind}, "
+            f"n_data={self.n_data.tolist()}, {self.dtype}, {self.coefficients.tolist()})"
+        )
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        """``data``, and ``residual`` with physics."""
+        return ("data", "residual") if self.physics else ("data",)
+
+    @property
+    def measure_names(self) -> tuple[str, ...]:
+        """``one_step_mse``, see :meth:`evaluate`."""
+        return ("one_step_mse",)
+
+    @property
+    def coefficient_name(self) -> str:
+        """Name of the swept coefficient."""
+        return self.system.coefficient_name
+
+    @property
+    def data_groups(self) -> list[int]:
+        """The members' amounts of data."""
+        return self.n_data.tolist()
+
+    @property
+    def group_size(self) -> int:
+        """How many members are evaluated at a time: all, since they are small."""
+        return len(self)
+
+    @property
+    def workspace_bytes_per_member(self) -> int:
+        """Memory of one member in an evaluation: activations, their slopes and cotangents."""
+        return self.dtype.itemsize * self._n_pairs * (4 * sum(self.model.hidden) + 12 * self.model.n_outputs)
+
+    @property
+    def curvature_bytes_per_member(self) -> int:
+        """Memory of one member in what :meth:`linearised` returns."""
+        return 4 * self.workspace_bytes_per_member
+
+    def select(self, index: Sequence[int] | Tensor) -> NeuralODE:
+        """The same problem for some of the members (in that order; repetition is allowed)."""
+        index = torch.as_tensor(index, dtype=torch.long)
+        on = index.to(self.device)
+        other = copy.copy(self)
+        other.coefficients, other.n_data, other._of = self.coefficients[on], self.n_data[index], self._of[on]
+        if self.augmentation is not None:
+            other.augmentation = self.augmentation.take(on)
+        return other
+
+    def at(self, coefficients: Tensor) -> NeuralODE:
+        """The same problem at other coefficients, one a member, with the trajectories that belong to them."""
+        other = copy.copy(self)
+        other._pose(coefficients)
+        return other
+
+    def redrawn(self, data_seed: int | Sequence[int]) -> NeuralODE:
+        """This very problem: nothing in a trajectory is drawn at random."""
+        return self
+
+    def augmented(
+        self, constrained: Sequence[str], multipliers: Tensor, penalty: Tensor, weight: Tensor, decay: Tensor
+    ) -> NeuralODE:
+        """The same problem with an augmented Lagrangian for its loss; see :class:`Augmentation` for the arguments.
+
+        Multipliers of members with fewer pairs than the longest one stand first in their rows, see :meth:`constraints`.
+        """
+        other = copy.copy(self)
+        parts = (part.to(self.device, self.dtype) for part in (multipliers, penalty, weight, decay))
+        other.augmentation = Augmentation(tuple(constrained), *parts)
+        return other
+
+    def init(self, seeds: Sequence[int]) -> Tensor:
+        """Initial parameters ``[len(seeds), P]``, one seed a member."""
+        return self.model.init(seeds, dtype=self.dtype, device=str(self.device))
+
+    def residuals(self, params: Tensor) -> dict[str, Tensor]:
+        """The residual blocks, differentiable to any order.
+
+        Args:
+            params: ``[M, P]``.
+
+        Returns:
+            ``{name: [M, n]}`` with n the entries of the longest member; zeros follow those of a shorter one, so its
+            mean squares are :meth:`block_losses`, not the means of its rows.
+        """
+        found: dict[str, list[Tensor]] = {name: [] for name in self.block_names}
+        for rows, pairs in self._groups():
+            for name, r in self._residuals(self.model.layers(params[rows]), pairs).items():
+                found[name].append(torch.nn.functional.pad(r, (0, self._n_pairs * self.model.n_outputs - r.shape[1])))
+        return {name: torch.cat(parts) for name, parts in found.items()}
+
+    @torch.no_grad()
+    def constraints(self, params: Tensor, names: Sequence[str]) -> Tensor:
+        """The residuals of some blocks side by side, ``[M, C]``.
+
+        Every member's row is as long as the longest member's; it begins with what the member has, block after block,
+        and ends with zeros.
+        """
+        rows_of = []
+        width = len(names) * self._n_pairs * self.model.n_outputs
+        for rows, pairs in self._groups():
+            residuals = self._residuals(self.model.layers(params[rows]), pairs)
+            r = torch.cat([residuals[name] for name in names], dim=1)
+            rows_of.append(torch.nn.functional.pad(r, (0, width - r.shape[1])))
+        return torch.cat(rows_of)
+
+    def block_losses(self, params: Tensor) -> dict[str, Tensor]:
+        """Mean square of each residual block, ``{name: [M]}``."""
+        parts = [self._residuals(self.model.layers(params[rows]), pairs) for rows, pairs in self._groups()]
+        return {name: torch.cat([part[name].square().mean(dim=1) for part in parts]) for name in self.block_names}
+
+    def loss(self, params: Tensor) -> Tensor:
+        """The training loss ``[M]``, differentiable to any order."""
+        return torch.cat([self._total(self.model.layers(params[rows]), rows, pairs) for rows, pairs in self._groups()])
+
+    @torch.no_grad()
+    def value(self, params: Tensor) -> Tensor:
+        """Loss ``[M]`` alone."""
+        return self.loss(params)
+
+    def value_and_grad(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss ``[M]`` and gradient ``[M, P]``: what training calls.
+
+        Members with equally much data are evaluated together, so no result depends on who else is in the ensemble.
+        """
+        loss, grad = params.new_empty(len(params)), torch.empty_like(params)
+        for rows, pairs in self._groups():
+            leaves = self._leaves(params[rows])
+            with torch.enable_grad():
+                value = self._total(_paired(leaves), rows, pairs)
+                grads = torch.autograd.grad(value.sum(), leaves)
+            loss[rows] = value.detach()
+            self._write(grad[rows], grads)
+        return loss, grad
+
+    def linearised(self, params: Tensor) -> tuple[Tensor, Tensor, HessianProduct]:
+        """Loss, gradient, and what gives products with the Hessian at one point.
+
+        Args:
+            params: ``[M, P]``.
+
+        Returns:
+            Loss ``[M]``, gradient ``[M, P]``, and a function from ``v [M, P]`` (and a mask ``[M]`` of the members whose
+            products are wanted) to the exact products ``H v``, ``[M, P]``; zeros stand where a whole group of members is
+            not wanted. It holds the graphs of the gradients (:attr:`curvature_bytes_per_member`).
+        """
+        loss, grad = params.new_empty(len(params)), torch.empty_like(params)
+        parts: list[tuple[slice, list[Tensor], tuple[Tensor, ...]]] = []
+        for rows, pairs in self._groups():
+            leaves = self._leaves(params[rows])
+            with torch.enable_grad():
+                value = self._total(_paired(leaves), rows, pairs)
+                grads = torch.autograd.grad(value.sum(), leaves, create_graph=True)
+            loss[rows] = value.detach()
+            self._write(grad[rows], grads)
+            parts.append((rows, leaves, grads))
+
+        def product(v: Tensor, wanted: Tensor | None = None) -> Tensor:
+            result = torch.zeros_like(v)
+            for rows, leaves, grads in parts:
+                if wanted is None or wanted[rows].any():
+                    along = [part for layer in self.model.layers(v[rows]) for part in layer]
+                    self._write(result[rows], torch.autograd.grad(grads, leaves, along, retain_graph=True))
+            return result
+
+        return loss, grad, product
+
+    def n_batches(self, size: int) -> Tensor:
+        """In how many batches of at most ``size`` consecutive pairs each member's data are cut, ``[M]`` (CPU)."""
+        return (self.n_data - 2) // size + 1
+
+    def minibatch(self, index: Tensor, size: int) -> _MiniBatch:
+        """The loss on one batch of each member, in the order of time and without shuffling, as in the released code.
+
+        Args:
+            index: number of the batch, ``[M]`` (CPU).
+            size: pairs in a batch; the last one of a member may have fewer.
+        """
+        begin = (index * size)[:, None]
+        place = begin + torch.arange(size)  # [M, size]
+        filled = place < (self.n_data - 1)[:, None]
+        weights = filled / filled.sum(dim=1, keepdim=True)
+        place = place.clamp(max=self._n_pairs - 1).to(self.device)
+        at = self._of[:, None], place
+        pairs = _Pairs(*(None if part is None else part[at] for part in (self._states, self._increments, self._rates)))
+        return _MiniBatch(self, pairs, weights.to(self.device, self.dtype))
+
+    def test_error(self, params: Tensor) -> Tensor:
+        """Relative L2 error of the rollout, the mean of that of its components, ``[M]``."""
+        return self.evaluate(params).test_error
+
+    @torch.no_grad()
+    def evaluate(self, params: Tensor) -> Evaluation:
+        """Everything that is stored of trained members.
+
+        Args:
+            params: ``[M, P]``.
+
+        Returns:
+            Losses by block; the rollout's test error; as measure ``one_step_mse`` the mean square of one step's error
+            over all pairs and components of the test trajectory; and who has left :data:`ROLLOUT_BOUND`.
+        """
+        seen = self.system.representation(self.representation).map
+        distinct, of = self.coefficients.cpu().unique(return_inverse=True)
+        truth = torch.stack([seen(self.system.test_trajectory(c)) for c in distinct.tolist()])[of].to(self.device)
+        layers, dt = self.model.layers(params), self.system.dt
+        states = truth.to(self.dtype)
+        followed, inside = rollout(
+            lambda x: self.model.apply(layers, x[:, None])[:, 0], states[:, 0], dt, truth.shape[1], bound=ROLLOUT_BOUND
+        )
+        off = torch.linalg.vector_norm(followed.double() - truth, dim=1) / torch.linalg.vector_norm(truth, dim=1)
+        step = dt * self.model.apply(layers, states[:, :-1]) - (truth[:, 1:] - truth[:, :-1])
+        return Evaluation(
+            block_losses=self.block_losses(params),
+            test_error=off.mean(dim=1),
+            measures={"one_step_mse": step.square().mean(dim=(1, 2))},
+            left_bounds=~inside,
+        )
+
+    def _pose(self, coefficients: Tensor) -> None:
+        """Lays out the trajectories, one for each (coefficient, n_data) that occurs."""
+        values = coefficients.double().cpu()
+        seen, dt, longest = self.system.representation(self.representation).map, self.system.dt, self._n_pairs
+        places: dict[tuple[float, int], int] = {}
+        of = [places.setdefault(key, len(places)) for key in zip(values.tolist(), self.n_data.tolist(), strict=True)]
+        states, increments, rates = [], [], []
+        for value, n in places:
+            raw = self.system.trajectory(value, n)
+            points = seen(raw)
+            parts = [(states, points[:-1]), (increments, points[1:] - points[:-1])]
+            if self.physics:
+                parts.append((rates, dt * self.system.field(raw[:-1], torch.tensor([value], dtype=torch.float64))))
+            for found, part in parts:
+                found.append(torch.nn.functional.pad(part, (0, 0, 0, longest - len(part))))
+        # [trajectories, pairs of the longest, dimension]
+        self._states, self._increments = (torch.stack(x).to(self.device, self.dtype) for x in (states, increments))
+        self._rates = torch.stack(rates).to(self.device, self.dtype) if rates else None
+        self._of = torch.tensor(of, device=self.device)
+        self.coefficients = values.to(self.device)
+
+    def _groups(self) -> list[tuple[slice, _Pairs]]:
+        """Neighbouring members with equally many pairs, and these."""
+        groups, start = [], 0
+        for n, members in groupby(self.n_data.tolist()):
+            rows = slice(start, start + len(list(members)))
+            of = self._of[rows]
+            parts = (self._states, self._increments, self._rates)
+            groups.append((rows, _Pairs(*(None if part is None else part[of, : n - 1] for part in parts))))
+            start = rows.stop
+        return groups
+
+    def _residuals(self, layers: Sequence[tuple[Tensor, Tensor]], pairs: _Pairs) -> dict[str, Tensor]:
+        """The residual blocks ``{name: [m, n d]}`` of members with equally many pairs."""
+        step = self.system.dt * self.model.apply(layers, pairs.states)  # [m, n, d]
+        found = {"data": (step - pairs.increments).flatten(1)}
+        if pairs.rates is not None:
+            missed = (step - pairs.rates).flatten(1)
+            found["residual"] = missed if self.scaled else missed / self.system.dt
+        return found
+
+    def _total(self, layers: Sequence[tuple[Tensor, Tensor]], rows: slice, pairs: _Pairs) -> Tensor:
+        """The loss of members with equally many pairs, ``[m]``."""
+        residuals = self._residuals(layers, pairs)
+        if self.augmentation is None:
+            return plain(residuals)
+        augmentation = self.augmentation.take(rows)
+        squares = sum(part.square().sum(dim=(1, 2)) for layer in layers for part in layer)
+        return augmentation.total(residuals) + augmentation.decay * squares
+
+    def _leaves(self, params: Tensor) -> list[Tensor]:
+        """The layers' parts as tensors of their own to differentiate by; whole rows would be filled up with zeros."""
+        return [part.detach().requires_grad_() for layer in self.model.layers(params) for part in layer]
+
+    def _write(self, into: Tensor, parts: Sequence[Tensor]) -> None:
+        """Writes gradients with respect to :meth:`_leaves` into rows ``[m, P]``."""
+        for view, part in zip((view for layer in self.model.layers(into) for view in layer), parts, strict=True):
+            view.copy_(part.detach())
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Observed states with what a step from them should give, ``[m, n, d]`` each.
+
+    Attributes:
+        states: what the network sees.
+        increments: of the next state over this one.
+        rates: dt times the true field; None without physics.
+    """
+
+    states: Tensor
+    increments: Tensor
+    rates: Tensor | None
+
+
+@dataclass(frozen=True)
+class _MiniBatch:
+    """The loss of each member on one batch of its pairs.
+
+    Attributes:
+        problem: whose loss it is.
+        pairs: the batches, the shorter ones filled up.
+        weights: weight of each pair in its member's mean, ``[M, n]``; zero where it only fills up.
+    """
+
+    problem: NeuralODE
+    pairs: _Pairs
+    weights: Tensor
+
+    def value_and_grad(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss ``[M]`` and gradient ``[M, P]``."""
+        leaves = self.problem._leaves(params)
+        with torch.enable_grad():
+            residuals = self.problem._residuals(_paired(leaves), self.pairs)
+            square = sum(r.square() for r in residuals.values()).unflatten(1, self.pairs.states.shape[1:])
+            loss = (square.mean(dim=2) * self.weights).sum(dim=1)
+            grads = torch.autograd.grad(loss.sum(), leaves)
+        grad = torch.empty_like(params)
+        self.problem._write(grad, grads)
+        return loss.detach(), grad
+
+
+def _paired(leaves: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Weights and biases in turn as layers."""
+    return list(zip(leaves[::2], leaves[1::2], strict=True))

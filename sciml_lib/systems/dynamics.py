@@ -1,0 +1,146 @@
+"""What a system of ordinary differential equations is to the rest of the library."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
+
+import torch
+from scipy.integrate import solve_ivp
+from torch import Tensor
+
+from sciml_lib.errors import UserError, unknown
+from sciml_lib.systems.base import System
+
+
+class Representation(NamedTuple):
+    """How a network sees a state.
+
+    Attributes:
+        dimension: numbers that it sees.
+        map: from states ``[..., d]`` to what it sees, ``[..., dimension]``.
+    """
+
+    dimension: int
+    map: Callable[[Tensor], Tensor]
+
+
+class Dynamics(System):
+    """An autonomous equation dx/dt = F(x; coefficient), observed along one trajectory at equal steps of time.
+
+    An amount of data is the number of observed states n, so the horizon is T = n dt; the state at T itself is not
+    observed, as in the released code. The test trajectory begins elsewhere and has always the same length.
+
+    To add an equation, write a subclass with the class attributes and :meth:`field`.
+
+    Attributes:
+        dt: time between two observed states, in the equation's unit of time; 0.05 s in the paper (appendix C).
+    """
+
+    data_label = "$N$, observed states"
+    start: ClassVar[tuple[float, ...]]
+    """First state of the training trajectory."""
+    test_start: ClassVar[tuple[float, ...]]
+    """First state of the test trajectory."""
+    test_horizon: ClassVar[float]
+    """Duration of the test trajectory."""
+    representations: ClassVar[dict[str, Representation]] = {}
+    """What a network may see instead of the state itself, which is called ``raw``."""
+
+    def __init__(self, dt: float = 0.05) -> None:
+        """Sets the step of time.
+
+        Raises:
+            UserError: if it is not positive, or longer than the test trajectory.
+        """
+        if not 0 < dt < self.test_horizon / 2:
+            raise UserError(f"dt={dt} is no step of time; choose one above 0 and below {self.test_horizon / 2:g}, such as 0.05")
+        self.dt = dt
+        self._trajectories: dict[tuple[float, int, tuple[float, ...]], Tensor] = {}
+
+    @property
+    def dimension(self) -> int:
+        """d, the number of components of a state."""
+        return len(self.start)
+
+    @property
+    def n_test(self) -> int:
+        """States of the test trajectory."""
+        return round(self.test_horizon / self.dt)
+
+    def check_n_data(self, n: int) -> None:
+        """Refuses a horizon shorter than two steps.
+
+        Raises:
+            UserError: says how many states are needed.
+        """
+        if n < 3:
+            raise UserError(
+                f"n_data={n} states are a horizon of fewer than two steps of {self.dt:g}; choose at least 3, such as 20"
+            )
+
+    def representation(self, name: str) -> Representation:
+        """How a network sees a state.
+
+        Raises:
+            UserError: if there is no such representation.
+        """
+        known = {"raw": Representation(self.dimension, lambda states: states), **self.representations}
+        if name not in known:
+            raise unknown("representation", name, known)
+        return known[name]
+
+    def trajectory(self, coefficient: float, n: int) -> Tensor:
+        """Observed states of the training trajectory, ``[n, d]`` float64.
+
+        Raises:
+            UserError: if coefficient or number are impossible.
+        """
+        self.check_n_data(n)
+        return self._solved(coefficient, n, self.start)
+
+    def test_trajectory(self, coefficient: float) -> Tensor:
+        """States of the test trajectory, ``[n_test, d]`` float64.
+
+        Raises:
+            UserError: if the coefficient is impossible.
+        """
+        return self._solved(coefficient, self.n_test, self.test_start)
+
+    def euler_defect(self, coefficient: float, n: int) -> Tensor:
+        """What forward Euler with the true field misses in each step, x(t + dt) - x(t) - dt F(x(t)), ``[n - 1, d]``."""
+        states = self.trajectory(coefficient, n)
+        rates = self.field(states[:-1], torch.tensor([coefficient], dtype=torch.float64))
+        return states[1:] - states[:-1] - self.dt * rates
+
+    @abstractmethod
+    def field(self, states: Tensor, coefficient: Tensor) -> Tensor:
+        """F, the rates of change.
+
+        Args:
+            states: ``[..., d]``.
+            coefficient: of a shape that broadcasts with ``states[..., 0]``.
+
+        Returns:
+            ``[..., d]``.
+        """
+
+    def _solved(self, coefficient: float, n: int, start: tuple[float, ...]) -> Tensor:
+        """SciPy's ``solve_ivp`` with all its defaults (RK45, rtol 1e-3, atol 1e-6), as paper and released code have it.
+
+        Its last step ends at the horizon, so a short trajectory is not exactly the beginning of a longer one.
+        """
+        self.check_coefficient(coefficient)
+        key = (coefficient, n, start)
+        if key not in self._trajectories:
+            value = torch.tensor(coefficient, dtype=torch.float64)
+            times = self.dt * torch.arange(n, dtype=torch.float64)
+            found = solve_ivp(
+                lambda _, state: self.field(torch.as_tensor(state), value).numpy(),
+                (0.0, n * self.dt),
+                start,
+                t_eval=times.numpy(),
+            )
+            self._trajectories[key] = torch.from_numpy(found.y.T.copy())
+        return self._trajectories[key].clone()
