@@ -1,9 +1,10 @@
-"""The programs one would otherwise write: one network at a time, in plain PyTorch, for the convection equation.
+"""The programs one would otherwise write: one network at a time, in plain PyTorch.
 
-Derivatives by nested ``autograd.grad``, ``torch.optim.LBFGS`` with strong Wolfe search around them, products with the
-Hessian by differentiating twice with ``retain_graph``. Nothing of the library's training is used: only its points, its
-initial weights and its ``nn.Module``. Each class trains one network by one strategy; :class:`Sequential` trains several
-one after the other.
+For the convection equation derivatives by nested ``autograd.grad``, ``torch.optim.LBFGS`` with strong Wolfe search around
+them, products with the Hessian by differentiating twice with ``retain_graph``; for neural ODEs the loss of single steps,
+and ``torch.optim.Adam`` on slices of the trajectory. Nothing of the library's training is used: only its points or
+trajectories, its initial weights and its ``nn.Module``. Each class trains one network by one strategy;
+:class:`Sequential` trains several one after the other.
 """
 
 from __future__ import annotations
@@ -14,14 +15,28 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from sciml_lib.problems import PINN
+from sciml_lib.problems import PINN, NeuralODE
 
 Draw = Callable[[int, int], Tensor]
 """Random numbers of a given shape, from the count of those drawn before: what a test replaces by the library's own."""
 
 
-class Plain:
-    """One member of a convection problem in the usual style: a module, its points, its residuals."""
+class Network:
+    """One member of a problem in the usual style: a module and its loss."""
+
+    net: nn.Module
+
+    def loss(self) -> Tensor:
+        """What is trained."""
+        raise NotImplementedError
+
+    def flat(self) -> Tensor:
+        """The parameters in one vector."""
+        return nn.utils.parameters_to_vector(self.net.parameters()).detach()
+
+
+class Plain(Network):
+    """One member of a convection problem: its points, its residuals."""
 
     def __init__(self, problem: PINN, member: int, params: Tensor) -> None:
         self.net = problem.model.module(params)
@@ -45,15 +60,30 @@ class Plain:
         """The sum of the mean squares."""
         return sum(r.square().mean() for r in self.residuals(shift, differentiable=differentiable))
 
-    def flat(self) -> Tensor:
-        """The parameters in one vector."""
-        return nn.utils.parameters_to_vector(self.net.parameters()).detach()
+
+class PlainTrajectory(Network):
+    """One member of a neural ODE: its observed states, and what one step of forward Euler should give from each."""
+
+    def __init__(self, problem: NeuralODE, member: int, params: Tensor) -> None:
+        self.net, system = problem.model.module(params), problem.system
+        coefficient = problem.coefficients[member].cpu()
+        raw = system.trajectory(coefficient.item(), int(problem.n_data[member]))
+        states, self.dt = system.representation(problem.representation).map(raw), system.dt
+        wanted = [states[1:] - states[:-1]]
+        if problem.physics:
+            wanted.append(self.dt * system.field(raw[:-1], coefficient))
+        self.states, *self.wanted = (part.to(problem.device, problem.dtype) for part in (states[:-1], *wanted))
+
+    def loss(self, rows: slice = slice(None)) -> Tensor:
+        """The sum of the mean squares, over some of the steps."""
+        step = self.dt * self.net(self.states[rows])
+        return sum((step - part[rows]).square().mean() for part in self.wanted)
 
 
 class Run(Protocol):
     """One network and its training."""
 
-    member: Plain
+    member: Network
 
     def advance(self, iterations: int) -> int:
         """Trains for about so many iterations; returns how many were done."""
@@ -77,12 +107,12 @@ class Sequential:
         return torch.stack([run.member.flat() for run in self.runs])
 
 
-def _optimiser(net: nn.Module, iterations: int, evaluations: int) -> torch.optim.LBFGS:
+def _optimiser(net: nn.Module, iterations: int, evaluations: int, history: int = 100) -> torch.optim.LBFGS:
     return torch.optim.LBFGS(
         net.parameters(),
         max_iter=iterations,
         max_eval=evaluations,
-        history_size=100,
+        history_size=history,
         tolerance_change=0.0,
         line_search_fn="strong_wolfe",
     )
@@ -105,9 +135,9 @@ def _count(optimiser: torch.optim.LBFGS) -> int:
 class PlainLBFGS:
     """L-BFGS; the history goes on from one stretch to the next."""
 
-    def __init__(self, member: Plain) -> None:
+    def __init__(self, member: Network, history: int = 100) -> None:
         self.member = member
-        self.optimiser = _optimiser(member.net, 1, 1)
+        self.optimiser = _optimiser(member.net, 1, 1, history)
         self.closure = _closure(self.optimiser, member.loss)
 
     def advance(self, iterations: int) -> int:
@@ -116,6 +146,28 @@ class PlainLBFGS:
         self.optimiser.param_groups[0].update(max_iter=iterations, max_eval=10 * iterations)
         self.optimiser.step(self.closure)
         return _count(self.optimiser) - before
+
+
+class PlainAdam:
+    """Adam on one slice of a trajectory after the other, an epoch having a number of updates whatever the slices."""
+
+    def __init__(self, member: PlainTrajectory, *, batch_size: int, updates: int, learning_rate: float, decay: float) -> None:
+        self.member, self.updates, self.done = member, updates, 0
+        self.batches = [slice(start, start + batch_size) for start in range(0, len(member.states), batch_size)]
+        self.optimiser = torch.optim.Adam(member.net.parameters(), lr=learning_rate)
+        self.schedule = torch.optim.lr_scheduler.ExponentialLR(self.optimiser, decay)
+
+    def advance(self, iterations: int) -> int:
+        """So many updates."""
+        for _ in range(iterations):
+            rows = self.batches[self.done % self.updates % len(self.batches)]
+            self.optimiser.zero_grad()
+            self.member.loss(rows).backward()
+            self.optimiser.step()
+            self.done += 1
+            if self.done % self.updates == 0:
+                self.schedule.step()
+        return iterations
 
 
 class PlainALM:

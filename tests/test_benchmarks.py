@@ -51,6 +51,27 @@ def test_the_strategies_benchmark_prints_its_tables() -> None:
     assert all(float(cell) > 0 for row in ratios for cell in row[2:])
 
 
+def test_the_dynamics_benchmark_prints_its_table() -> None:
+    command = [sys.executable, str(BENCHMARKS / "dynamics.py"), "--quick", "--threads", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    rows = [line.split() for line in done.stdout.splitlines()[3:]]
+    work = [("node", "adam"), ("pinode", "adam"), ("pinode", "lbfgs")]
+    assert [row[:3] for row in rows] == [[*names, members] for names in work for members in ("1", "3")]
+    for row in rows:
+        sequential, ensemble, ratio, difference = map(float, row[3:])
+        assert abs(ratio - sequential / ensemble) < 0.02 * ratio + 0.01
+        assert difference < 1e-6
+
+
+def test_the_dynamics_benchmark_refuses_to_compare_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    dynamics = importlib.import_module("dynamics")
+    other = {"batch_size": 32, "updates": 13, "learning_rate": 1e-3, "decay": 0.99}
+    monkeypatch.setattr(dynamics.Comparison, "plain", lambda self, member: dynamics.PlainAdam(member, **other))
+    with pytest.raises(SystemExit, match="do not do the same"):
+        dynamics.compare(dynamics.Comparison("pinode", "adam", 1, epochs=2))
+
+
 @pytest.fixture
 def strategies(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """``benchmarks/strategies.py`` as a module; like a script it finds its neighbours in its own folder."""

@@ -17,6 +17,21 @@ from sciml_lib.narrative.convection import (
     warmup_figure,
     warmup_words,
 )
+from sciml_lib.narrative.families import (
+    against_published,
+    error_floor,
+    families,
+    floor_figure,
+    floor_words,
+    missing_families,
+    readings,
+    second_regime,
+    sharpness,
+    two_errors,
+    two_errors_figure,
+    who_was_drawn,
+)
+from sciml_lib.narrative.pendulum import nothing_to_solve, pendulum_statements, which_loss, whose_thresholds
 from sciml_lib.narrative.physics import collapses, equations, flat_guesses, regime_shares, same_thresholds, stays_and_moves
 from sciml_lib.narrative.strategies import borders, shifts, statement_table, statements
 from sciml_lib.narrative.variants import (
@@ -31,6 +46,7 @@ from sciml_lib.narrative.variants import (
 from sciml_lib.prose import say
 
 __all__ = [
+    "against_published",
     "borders",
     "budgets",
     "collapses",
@@ -42,19 +58,29 @@ __all__ = [
     "differences",
     "endings",
     "equations",
+    "error_floor",
+    "families",
     "flat_guesses",
+    "floor_figure",
+    "floor_words",
     "grid_words",
     "improvement_figure",
     "improvement_words",
     "literal_words",
     "maps_figure",
+    "missing_families",
     "nncg_statements",
+    "nothing_to_solve",
     "overview",
+    "pendulum_statements",
+    "readings",
     "recipe",
     "regime_shares",
     "repeats",
     "same_thresholds",
     "say",
+    "second_regime",
+    "sharpness",
     "shifts",
     "source",
     "statement_table",
@@ -62,6 +88,11 @@ __all__ = [
     "stays_and_moves",
     "three",
     "trust",
+    "two_errors",
+    "two_errors_figure",
     "warmup_figure",
     "warmup_words",
+    "which_loss",
+    "who_was_drawn",
+    "whose_thresholds",
 ]

@@ -12,7 +12,7 @@ from sciml_lib import figures, prose, systems
 from sciml_lib.optim import LBFGS, NNCG, Adam, Status
 from sciml_lib.panels import Panel, solved
 from sciml_lib.prose import capitalised, counted, listed, number, part_of, table
-from sciml_lib.strategies import AugmentedLagrangian, Curriculum, RoPINN
+from sciml_lib.strategies import AugmentedLagrangian, Curriculum, MiniBatchAdam, RoPINN
 from sciml_lib.strategies.alm import CONDITIONS
 
 
@@ -99,8 +99,19 @@ def stage_words(stage: Any, *, brief: bool = False) -> str:
     """Returns what a stage of a strategy does, with its numbers, as part of a sentence; in brief without those of L-BFGS."""
     if isinstance(stage, Adam):
         return f"{stage.steps:,} steps of Adam (learning rate {stage.learning_rate:g})"
+    if isinstance(stage, MiniBatchAdam):
+        passes = f"{stage.updates} updates each" if stage.repeat else "each one pass through its own batches"
+        fall = "" if stage.decay == 1.0 else f", times {stage.decay:g} an epoch"
+        return (
+            f"{stage.epochs:,} epochs of Adam on batches of {stage.batch_size} ({passes}; learning rate "
+            f"{stage.learning_rate:g}{fall})"
+        )
     if isinstance(stage, AugmentedLagrangian):
-        blocks = "boundary and initial terms" if stage.constrained == (CONDITIONS,) else listed(stage.constrained)
+        blocks = (
+            "boundary and initial terms"
+            if stage.constrained == (CONDITIONS,)
+            else listed("the equation" if name == "residual" else name for name in stage.constrained)
+        )
         decay = "" if not any(value for _, value in stage.decay) else f"; weight decay {_table_words(stage.decay)}"
         return (
             f"{counted(stage.outer, 'call')} of up to {stage.inner.max_iterations:,} iterations of L-BFGS on an augmented "
@@ -115,8 +126,8 @@ def stage_words(stage: Any, *, brief: bool = False) -> str:
         )
     if isinstance(stage, Curriculum):
         return (
-            f"a curriculum of {stage.rungs} rungs, {stage.step:g} apart, each of up to {stage.solver.max_iterations:,} "
-            "iterations of L-BFGS on points of its own"
+            f"a curriculum of {stage.rungs} rungs from coefficient {stage.first:g} on, {stage.step:g} apart, each of up to "
+            f"{stage.solver.max_iterations:,} iterations of L-BFGS on data of its own"
         )
     if isinstance(stage, NNCG):
         return (

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from sciml_lib import figures
+from sciml_lib import figures, systems
 from sciml_lib.narrative.convection import MANY_POINTS
 from sciml_lib.panels import Panel
 from sciml_lib.prose import listed, number, table
@@ -38,6 +39,21 @@ class Statement:
     verdict: str
 
 
+class Words(NamedTuple):
+    """How the axes of a map are called in sentences: the coefficient, the letter of an amount of data, and its unit."""
+
+    symbol: str
+    letter: str
+    unit: str
+
+
+def panel_words(panel: Panel) -> Words:
+    """The words for a panel's axes, from its system."""
+    system = systems.get(panel.plan.sweep.system)
+    letter, unit = system.data_label.split(", ")
+    return Words(system.coefficient_label, letter, unit)
+
+
 def borders(panels: Mapping[str, Panel], title: str) -> Figure:
     """Draws the borders of all strategies into one map, with what resampling the seeds leaves open."""
     entries = []
@@ -55,7 +71,8 @@ def shifts(panels: Mapping[str, Panel], kind: str = "train") -> str:
     """Says where each strategy's training loss (or test error) first rises above the threshold, and whether that is a shift.
 
     A border has shifted if it lies beyond that of L-BFGS, with no overlap of the bands and by a gap that the grid can
-    show, by the thresholds of its own row of Table 5 *and* by those of L-BFGS.
+    show, by the thresholds of its own row of Table 5 *and* by those of L-BFGS. Maps that are all judged by one pair of
+    thresholds already are judged by those alone.
 
     Args:
         panels: the maps by the names of their strategies, L-BFGS among them.
@@ -63,24 +80,26 @@ def shifts(panels: Mapping[str, Panel], kind: str = "train") -> str:
     """
     base = panels[BASE]
     amounts = [int(n) for n in base.runs["n_data"].values]
+    words = panel_words(base)
+    common = len({panel.thresholds for panel in panels.values()}) == 1
     rows, lines = [], []
-    for own in (True, False):
+    for own in (True, False)[: 1 if common else 2]:
         for name, panel in panels.items():
             if own or name != BASE:
                 judged = panel if own else panel.judged_by(base)
-                whose = "its own" if own else BASE
+                whose = "all" if common else "its own" if own else BASE
                 rows.append([name, whose, *(_place(judged, n, kind) for n in amounts)])
     for name, panel in panels.items():
         if name != BASE:
             moved = {n: _shift(panel, base, n, kind) for n in amounts}
             parts = [
-                f"to {word} β with {listed(f'{n:,}' for n in amounts if moved[n] == sign)} points"
+                f"to {word} {words.symbol} with {listed(f'{n:,}' for n in amounts if moved[n] == sign)} {words.unit}"
                 for sign, word in ((1, "larger"), (-1, "smaller"))
                 if sign in moved.values()
             ]
             lines.append(f"- *{name}*: " + (f"the border moves {listed(parts)}." if parts else "no row shows a shift."))
     what = {"train": "training loss", "test": "test error"}[kind]
-    header = [f"{what} first rises above", "threshold of", *(f"$N_f$ = {n:,}" for n in amounts)]
+    header = [f"{what} first rises above", "threshold of", *(f"{words.letter} = {n:,}" for n in amounts)]
     notes = ["*Nowhere*: not before the training loss has risen, and so nowhere that a border is drawn."]
     if kind == "train":
         notes = [_trust(panels), _returning(panels)]
@@ -106,12 +125,13 @@ def _returning(panels: Mapping[str, Panel]) -> str:
     for name, panel in panels.items():
         rows = [int(n) for n in panel.runs["n_data"].values if _returns(panel, int(n))]
         if rows:
-            found.append(f"{name} with {listed(f'{n:,}' for n in rows)} points")
+            found.append(f"{name} with {listed(f'{n:,}' for n in rows)} {panel_words(panel).unit}")
     if not found:
         return ""
+    symbol = panel_words(next(iter(panels.values()))).symbol
     return (
-        f"\n\\* Behind the first rise the training loss is low again at some larger β ({listed(found)}); there a border is not "
-        "the edge of a region, and a single cell can place it."
+        f"\n\\* Behind the first rise the training loss is low again at some larger {symbol} ({listed(found)}); there a border "
+        "is not the edge of a region, and a single cell can place it."
     )
 
 

@@ -293,7 +293,7 @@ def pendulum(family: str, name: str, *, variant: str = "", setup: NeuralODESetup
 PENDULUM = (
     pendulum("node", "adam"),
     *(pendulum("pinode", name) for name in ("adam", "lbfgs", "alm", "nncg", "cl")),
-    # What the text says of Adam; the angle instead of the sphere; the equation without the factor dt^2; NNCG that moves
+    # What the text says of Adam; the angle instead of the sphere; the equation without its factor, or left out; NNCG that moves
     pendulum("node", "adam-plain"),
     pendulum("pinode", "adam-plain"),
     pendulum(
@@ -309,6 +309,13 @@ PENDULUM = (
         variant="adam-unscaled",
         setup=NeuralODESetup(physics=True, scaled=False),
         reading="The physics term without the factor dt^2, as in the paper's equation 10.",
+    ),
+    pendulum(
+        "pinode",
+        "adam",
+        variant="adam-data",
+        setup=NeuralODESetup(),
+        reading="The same without the physics term: what the equation adds is the difference.",
     ),
     pendulum("pinode", "nncg-tight"),
 )
