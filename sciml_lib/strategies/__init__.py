@@ -6,6 +6,7 @@ from sciml_lib.strategies.curriculum import Curriculum
 from sciml_lib.strategies.loop import (
     MemberResult,
     Progress,
+    Snapshot,
     TimeLimitReached,
     memory_per_member,
     train,
@@ -25,6 +26,7 @@ __all__ = [
     "MiniBatchAdam",
     "Progress",
     "RoPINN",
+    "Snapshot",
     "Stage",
     "Strategy",
     "TimeLimitReached",

@@ -66,6 +66,23 @@ class Progress:
     expected_evaluations: int
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """The members in training after a step, for whoever watches; to be read, not to be changed.
+
+    Attributes:
+        members: their indices, one a lane; those who share a lane are represented by one of them.
+        params: their present points ``[m, P]``.
+        iterations: iterations done so far, over all legs, ``[m]`` (CPU).
+        leg: number of the leg.
+    """
+
+    members: tuple[int, ...]
+    params: Tensor
+    iterations: Tensor
+    leg: int
+
+
 class TimeLimitReached(Exception):
     """The deadline passed; the ensemble stands in its checkpoint."""
 
@@ -111,6 +128,7 @@ def train(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     deadline: float | None = None,
     progress: Callable[[Progress], None] | None = None,
+    watch: Callable[[Snapshot], None] | None = None,
 ) -> None:
     """Trains every member of an ensemble and reports each as it ends.
 
@@ -126,6 +144,7 @@ def train(
         checkpoint_seconds: how often it is written.
         deadline: value of ``time.monotonic()`` at which to stop.
         progress: called after every step.
+        watch: called after every step, before members that have ended leave; it disturbs nothing.
 
     Raises:
         UserError: the strategy does not fit the problem; the message says what would.
@@ -147,6 +166,8 @@ def train(
             final = ensemble.leg == len(legs) - 1
             while _fill_lanes(ensemble, stretch, width):
                 _advance(ensemble, stretch)
+                if watch is not None:
+                    watch(_snapshot(ensemble))
                 _retire(ensemble, stretch, problem, final, on_result)
                 if progress is not None:
                     progress(_progress(ensemble, stretch, expected))
@@ -280,6 +301,11 @@ def _progress(ensemble: _Ensemble, stretch: _Stretch, expected: int) -> Progress
         sizes = torch.tensor([len(stretch.sharers[lane]) for lane in ensemble.lanes])
         done += int((ensemble.state.total_evaluations * sizes).sum())
     return Progress(ensemble.finished, len(ensemble.params), len(ensemble.lanes), done, expected)
+
+
+def _snapshot(ensemble: _Ensemble) -> Snapshot:
+    state, lanes = ensemble.state, ensemble.lanes
+    return Snapshot(tuple(lanes), state.params, ensemble.iterations[lanes] + state.total_iterations, ensemble.leg)
 
 
 def _identity(problem: Problem, seeds: Sequence[int], strategy: Strategy, width: int | None) -> str:
