@@ -325,7 +325,8 @@ class Panel:
         """Texts of both axes, as figures take them."""
         system = systems.get(self.sweep.split("/")[1])
         return {
-            "coefficient_label": f"{system.coefficient_label}, the {system.name} coefficient",
+            "coefficient_label": f"{system.coefficient_label}, "
+            + (system.coefficient_words or f"the {system.name} coefficient"),
             "data_label": system.data_label,
         }
 

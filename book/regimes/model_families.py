@@ -242,6 +242,16 @@ narrative.say(narrative.readings(maps["NODE"], node_readings))
 # %% tags=["remove-input"]
 narrative.say(narrative.readings(maps["PINODE"], pinode_readings))
 
+# %% tags=["remove-input"]
+narrative.say(
+    narrative.what_matters(
+        maps["NODE"],
+        node_readings["angle and velocity"],
+        maps["PINODE"],
+        pinode_readings["no physics"],
+    )
+)
+
 # %% [markdown]
 # ## How the runs ended
 

@@ -95,7 +95,8 @@ narrative.say(
 narrative.say(narrative.which_loss(panels))
 
 # %% [markdown]
-# The reason lies in the floor that Euler's method puts under the loss ({doc}`model_families`):
+# The reason lies in the floor that Euler's method puts under the loss ({doc}`model_families`). ALM pays for meeting its constraint:
+# where $f = F$ the data part costs the whole error of the step, which is twice the floor.
 
 # %%
 tight = panel("nncg-tight")

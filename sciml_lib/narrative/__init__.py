@@ -29,6 +29,7 @@ from sciml_lib.narrative.families import (
     sharpness,
     two_errors,
     two_errors_figure,
+    what_matters,
     who_was_drawn,
 )
 from sciml_lib.narrative.pendulum import nothing_to_solve, pendulum_statements, which_loss, whose_thresholds
@@ -92,6 +93,7 @@ __all__ = [
     "two_errors_figure",
     "warmup_figure",
     "warmup_words",
+    "what_matters",
     "which_loss",
     "who_was_drawn",
     "whose_thresholds",

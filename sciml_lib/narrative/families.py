@@ -13,8 +13,11 @@ from sciml_lib import figures, motions, systems
 from sciml_lib.narrative.common import stored_runs
 from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.panels import Panel
-from sciml_lib.prose import counted, is_are, listed, number, part_of, percent, strength, table
+from sciml_lib.prose import counted, in_words, is_are, listed, number, part_of, percent, strength, table
 from sciml_lib.regimes import Regime
+
+SMALL = 0.1
+"""A relative change of a test error that is small."""
 
 NUMERALS = (Regime.I, Regime.II, Regime.III)
 
@@ -285,6 +288,58 @@ def readings(base: Panel, variants: Mapping[str, Panel]) -> str:
         "kappa with the published",
     ]
     return table(header, rows)
+
+
+def what_matters(node: Panel, raw: Panel, pinode: Panel, data: Panel) -> str:
+    """Says what the representation does to a NODE, and what the physics does to a PINODE.
+
+    Args:
+        node: the NODE on the sphere.
+        raw: the same on angle and velocity.
+        pinode: the PINODE.
+        data: the same without physics.
+    """
+    loss, error = (_median_ratio(node, raw, quantity) for quantity in ("loss_data", "test_error"))
+    level = node.thresholds.train
+    above = [int((panel.train > level).sum()) for panel in (node, raw)]
+    sphere = (
+        f"*The sphere.* A NODE that sees angle and velocity has a loss {number(loss)} times smaller in the median cell, and a "
+        f"test error {number(error)} times smaller. On the sphere {above[0]} of {node.train.size} cells are above the training threshold, "
+        f"here {above[1]}"
+    )
+    sphere += (
+        " (in other units, but far from it): the Regime II of the NODE is that of its representation."
+        if above[1] < above[0]
+        else "."
+    )
+    change = 1.0 / _median_ratio(pinode, data, "test_error") - 1.0
+    few = pinode.runs["n_data"].values[:2]
+    short = 1.0 / _median_ratio(pinode, data, "test_error", few) - 1.0
+    physics = (
+        f"*The equation.* Without it the test error of a PINODE is {_by(change)} in the median cell, and {_by(short)} in that "
+        f"of the {in_words(len(few))} shortest trajectories. "
+    )
+    small = abs(change) < SMALL and abs(short) < SMALL
+    physics += (
+        "The physics term asks for the true field at the states that are observed anyway, where the data ask for almost the "
+        "same; so it adds little."
+        if small
+        else "The physics term asks for the true field at the states that are observed anyway, and no others."
+    )
+    return f"{sphere}\n\n{physics}"
+
+
+def _by(change: float) -> str:
+    """A relative change in words."""
+    return f"{percent(abs(change))} {'larger' if change > 0 else 'smaller'}"
+
+
+def _median_ratio(base: Panel, other: Panel, quantity: str, n_data: np.ndarray | None = None) -> float:
+    """Median over the cells of the base's seed mean over the other's."""
+    ratio = base.seeded(quantity).mean("seed") / other.seeded(quantity).mean("seed")
+    if n_data is not None:
+        ratio = ratio.sel(n_data=n_data)
+    return float(ratio.median())
 
 
 def _counts(panel: Panel) -> str:

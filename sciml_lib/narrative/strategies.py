@@ -100,9 +100,11 @@ def shifts(panels: Mapping[str, Panel], kind: str = "train") -> str:
             lines.append(f"- *{name}*: " + (f"the border moves {listed(parts)}." if parts else "no row shows a shift."))
     what = {"train": "training loss", "test": "test error"}[kind]
     header = [f"{what} first rises above", "threshold of", *(f"{words.letter} = {n:,}" for n in amounts)]
+    nowhere = any("nowhere" in row for row in rows)
     notes = ["*Nowhere*: not before the training loss has risen, and so nowhere that a border is drawn."]
     if kind == "train":
-        notes = [_trust(panels), _returning(panels)]
+        notes = ["*Nowhere*: the whole row stays below.\n"] if nowhere else []
+        notes += [_trust(panels), _returning(panels)]
     return "\n".join([table(header, rows), "", *lines, "", *notes]).strip()
 
 

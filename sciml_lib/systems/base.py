@@ -37,6 +37,8 @@ class System(ABC):
     name: ClassVar[str]
     coefficient_name: ClassVar[str]
     coefficient_label: ClassVar[str]
+    coefficient_words: ClassVar[str] = ""
+    """What the coefficient is, where "the coefficient of this equation" says too little."""
     coefficient_range: ClassVar[tuple[float, float]]
     """Open interval of coefficients for which the equation makes sense."""
     data_label: ClassVar[str]

@@ -38,6 +38,7 @@ class Pendulum(Dynamics):
     name = "pendulum"
     coefficient_name = "1/b"
     coefficient_label = "1/b"
+    coefficient_words = "the inverse damping"
     coefficient_range = (0.0, math.inf)
     start = (1.7, 0.0)
     test_start = (2.8, 0.0)
