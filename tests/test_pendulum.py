@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ AMOUNTS = (20, 40, 100, 160, 200, 240, 300, 400)
 
 
 def plain(damping: float, n: int, angle: float, dt: float = 0.05, **options: object) -> np.ndarray:
-    """The states at 0, dt, ..., (n - 1) dt, the horizon itself left out, ``[n, 2]``; the solver's defaults if nothing is said."""
+    """The states at 0, dt, ..., (n - 1) dt, without the horizon, ``[n, 2]``; with the solver's defaults if nothing is said."""
 
     def rates(_: float, state: np.ndarray) -> list[float]:
         return [state[1], -damping * state[1] - math.sin(state[0])]
@@ -112,7 +113,7 @@ def test_what_one_step_of_euler_misses_is_the_published_floor() -> None:
         for n in AMOUNTS:
             states = plain(1.0 / coefficient, n, 1.7)
             missed = []
-            for (angle, velocity), after in zip(states, states[1:], strict=False):
+            for (angle, velocity), after in pairwise(states):
                 step = np.array([velocity, -velocity / coefficient - math.sin(angle)])
                 missed.append(after - ([angle, velocity] + 0.05 * step))
             ours = system.euler_defect(coefficient, n)
@@ -138,7 +139,7 @@ def error_of(step: Callable[..., torch.Tensor], coefficient: float, dt: float) -
 def test_the_true_field_followed_by_euler_has_an_error_that_falls_with_the_step(coefficient: float) -> None:
     errors = [error_of(euler, coefficient, dt) for dt in (0.05, 0.025, 0.0125)]
     assert 0.01 < errors[0] < 0.6
-    for coarse, fine in zip(errors, errors[1:], strict=False):
+    for coarse, fine in pairwise(errors):
         assert 1.9 < coarse / fine < 2.3
     assert error_of(runge_kutta, coefficient, 0.05) < 1e-5 * errors[0]
 

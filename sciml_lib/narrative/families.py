@@ -304,8 +304,8 @@ def what_matters(node: Panel, raw: Panel, pinode: Panel, data: Panel) -> str:
     above = [int((panel.train > level).sum()) for panel in (node, raw)]
     sphere = (
         f"*The sphere.* A NODE that sees angle and velocity has a loss {number(loss)} times smaller in the median cell, and a "
-        f"test error {number(error)} times smaller. On the sphere {above[0]} of {node.train.size} cells are above the training threshold, "
-        f"here {above[1]}"
+        f"test error {number(error)} times smaller. On the sphere {above[0]} of {node.train.size} cells are above the training "
+        f"threshold, here {above[1]}"
     )
     sphere += (
         " (in other units, but far from it): the Regime II of the NODE is that of its representation."

@@ -93,7 +93,7 @@ ROWS = {
         smoke=Strategy((TINY, replace(TABLE_4_ALM, outer=3, inner=TINY))),
         reading=(
             "Constraint is the equation, as in the released code; penalty from 1 and a multiplier for each component of each "
-            "state are the code's, too; its clipping of gradients is left out, since none comes near its limit of 1."
+            "state are the code's, too; its clipping of gradients to norm 1 is left out: hardly any evaluation exceeds it."
         ),
     ),
     "nncg": Row(
