@@ -67,6 +67,15 @@ def test_a_trajectory_can_be_changed_without_changing_the_next() -> None:
     np.testing.assert_allclose(system.trajectory(4.0, 20), plain(0.25, 20, 1.7), rtol=0, atol=1e-10)
 
 
+def test_one_system_keeps_its_trajectories_apart() -> None:
+    system = Pendulum()
+    for _ in range(2):
+        for damping in (1.0, 0.5):
+            coefficient = Pendulum.coefficient_of(damping)
+            np.testing.assert_allclose(system.trajectory(coefficient, 400), plain(damping, 400, 1.7), rtol=0, atol=1e-10)
+            np.testing.assert_allclose(system.test_trajectory(coefficient), plain(damping, 400, 2.8), rtol=0, atol=1e-10)
+
+
 def test_another_step_of_time_has_other_times_and_as_many_test_states_as_fit() -> None:
     system = Pendulum(dt=0.1)
     np.testing.assert_allclose(system.trajectory(2.0, 30), plain(0.5, 30, 1.7, dt=0.1), rtol=0, atol=1e-10)

@@ -80,7 +80,10 @@ class NeuralODE:
         values = torch.as_tensor(coefficients, dtype=torch.float64).reshape(-1)
         if not len(values):
             raise UserError("coefficients is empty: give one coefficient for each member of the ensemble")
-        amounts = [n_data] * len(values) if isinstance(n_data, int) else [int(n) for n in n_data]
+        amounts = list(n_data) if isinstance(n_data, Sequence) else [n_data] * len(values)
+        for n in amounts:
+            if isinstance(n, bool) or not isinstance(n, int):
+                raise UserError(f"n_data={n} is not a whole number of states; choose one such as 100")
         if len(amounts) != len(values):
             raise UserError(
                 f"n_data lists {len(amounts)} numbers for {len(values)} members; give one for each, or a single one"
@@ -148,8 +151,8 @@ class NeuralODE:
 
     @property
     def group_size(self) -> int:
-        """How many members are evaluated at a time: all, since they are small."""
-        return len(self)
+        """How many members are evaluated at a time: more than any ensemble has, since they are small."""
+        return 2**31 - 1
 
     @property
     def workspace_bytes_per_member(self) -> int:
@@ -303,7 +306,7 @@ class NeuralODE:
         begin = (index * size)[:, None]
         place = begin + torch.arange(size)  # [M, size]
         filled = place < (self.n_data - 1)[:, None]
-        weights = filled / filled.sum(dim=1, keepdim=True)
+        weights = filled.double() / filled.sum(dim=1, keepdim=True)
         place = place.clamp(max=self._n_pairs - 1).to(self.device)
         at = self._of[:, None], place
         pairs = _Pairs(*(None if part is None else part[at] for part in (self._states, self._increments, self._rates)))
