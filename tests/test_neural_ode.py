@@ -183,8 +183,8 @@ def test_linear_weights_are_those_of_modules_made_after_that_seed(seed: int) -> 
     torch.testing.assert_close(ours[1], expected, rtol=0, atol=1e-7)
     assert not torch.equal(ours[0], ours[1])
     torch.testing.assert_close(model.init([seed], dtype=torch.float64)[0], ours[1].double(), rtol=0, atol=0)
-    normal_ = MLP(hidden=(16, 5), n_inputs=3, n_outputs=2).init([seed])
-    assert (normal_ - ours[1]).abs().max() > 0.1
+    xavier = MLP(hidden=(16, 5), n_inputs=3, n_outputs=2).init([seed])
+    assert (xavier - ours[1]).abs().max() > 0.1
 
 
 def test_an_unknown_rule_of_initial_weights_is_refused() -> None:
@@ -505,24 +505,27 @@ def test_the_augmented_loss_is_that_of_the_released_code() -> None:
 # --- mini-batches ---
 
 
+def module_of(model: MLP, row: Tensor, states: Tensor) -> Tensor:
+    """The plain module's outputs, differentiable by the row of parameters."""
+    module = model.module(row)
+    parts = row.split([p.numel() for p in module.parameters()])
+    named = {name: part.view_as(p) for (name, p), part in zip(module.named_parameters(), parts, strict=True)}
+    return torch.func.functional_call(module, named, states)
+
+
 def naive_batch(problem: NeuralODE, m: int, row: Tensor, begin: int, size: int) -> tuple[Tensor, int]:
     """Loss of one member on the pairs ``begin`` to ``begin + size``, as far as there are any, and how many these are."""
     coefficient, n = problem.coefficients[m].item(), problem.data_groups[m]
     raw = Pendulum().trajectory(coefficient, n)
     states = problem.system.representation(problem.representation).map(raw)
     end = min(begin + size, n - 1)
-    f = torch.func.functional_call(module := problem.model.module(row), _named(module, row), states[begin:end])
+    f = module_of(problem.model, row, states[begin:end])
     loss = (states[begin:end] + DT * f - states[begin + 1 : end + 1]).square().mean()
     if problem.physics:
         angle, velocity = raw[begin:end].unbind(1)
         r = f - torch.stack([velocity, -velocity / coefficient - angle.sin()], dim=1)
         loss = loss + (DT**2 if problem.scaled else 1.0) * r.square().mean()
     return loss, end - begin
-
-
-def _named(module: nn.Module, row: Tensor) -> dict[str, Tensor]:
-    parts = row.split([p.numel() for p in module.parameters()])
-    return {name: part.view_as(p) for (name, p), part in zip(module.named_parameters(), parts, strict=True)}
 
 
 @pytest.mark.parametrize("size", [1, 3, 4, 8, 32])
