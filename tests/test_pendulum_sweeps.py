@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import zipfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -259,6 +260,9 @@ def test_a_sweep_trains_and_reads_back_with_its_measure(tmp_path: Path, tiny: Pl
     assert folder == tmp_path / "pinode/pendulum/tiny/paper"
     assert not list(folder.glob(".checkpoint*"))
     assert sorted(path.name for path in (folder / "arrays").iterdir()) == ["n20.npz", "n40.npz"]
+    for path in (folder / "arrays").iterdir():  # what an ensemble has of each length is packed when it has ended
+        with zipfile.ZipFile(path) as archive:
+            assert {part.compress_type for part in archive.infolist()} == {zipfile.ZIP_DEFLATED}
     head = (folder / "cells.csv").read_text().splitlines()[0].split(",")
     assert head[4:9] == ["train_loss", "loss_data", "loss_residual", "test_error", "one_step_mse"]
     content = json.loads((folder / "manifest.json").read_text())
