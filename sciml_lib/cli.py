@@ -205,6 +205,48 @@ def confirm(sweep: str, profile: str, runs: Path | None) -> None:
 
 
 @main.command()
+@click.argument("sweep")
+@click.option("--profile", "-p", default="laptop", show_default=True, help="smoke, laptop or paper.")
+@click.option("--time-limit", "-t", type=_Duration(), help="Stop after that time: 90s, 9m, 1.5h, 1h30m.")
+@click.option("--device", "-d", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+@click.option("--runs", type=click.Path(path_type=Path), help="Folder of the stores. [default: SCIML_RUNS, or runs/]")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+def measure(sweep: str, profile: str, time_limit: float | None, device: str, runs: Path | None, quiet: bool) -> None:
+    """Measure eigenvalues and traces of the Hessian at the stored ends of SWEEP; nothing is trained.
+
+    \b
+    Example:
+      python -m sciml_lib measure pinn/reaction-diffusion/lbfgs --profile laptop
+    """
+    from sciml_lib.sweeps import curvature
+
+    options = {"runs": runs, "device": device, "time_limit": time_limit, "progress": not quiet}
+    click.echo(curvature.measure(sweep, profile, **options).sentence)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--profile", "-p", default="laptop", show_default=True, help="smoke, laptop or paper.")
+@click.option("--time-limit", "-t", type=_Duration(), help="Stop after that time: 90s, 9m, 1.5h, 1h30m.")
+@click.option("--device", "-d", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+@click.option("--runs", type=click.Path(path_type=Path), help="Folder of the stores. [default: SCIML_RUNS, or runs/]")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+def study(name: str, profile: str, time_limit: float | None, device: str, runs: Path | None, quiet: bool) -> None:
+    """Compute the study NAME of stored networks (spectra, surfaces, trajectories, curves, jumps), or go on with it.
+
+    \b
+    Example:
+      python -m sciml_lib study spectra --profile laptop
+    """
+    from sciml_lib import studies
+
+    options = {"runs": runs, "device": device, "time_limit": time_limit, "progress": not quiet}
+    new, done = studies.run(studies.get(name), profile, **options)
+    planned = len(studies.get(name).items(profile))
+    click.echo(f"study {name}, {profile}: {done} of {planned} items are stored, {new} of them by this call")
+
+
+@main.command()
 @click.argument("name")
 @click.option("--param", "-p", "params", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; repeatable.")
 @click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="The notebook to write.")

@@ -6,6 +6,7 @@ A figure shows itself when it is the last value of a notebook cell.
 from sciml_lib.figures import provenance, style
 from sciml_lib.figures.boundary_band import boundary_band
 from sciml_lib.figures.boundary_overlay import Border, boundary_overlay
+from sciml_lib.figures.curves import along_curves
 from sciml_lib.figures.digest import digest, print_digest
 from sciml_lib.figures.improvement_maps import improvement_maps
 from sciml_lib.figures.label_maps import label_maps
@@ -14,12 +15,19 @@ from sciml_lib.figures.motions import motions
 from sciml_lib.figures.regime_map import regime_map, side_by_side
 from sciml_lib.figures.seed_strip import seed_strip
 from sciml_lib.figures.solutions import solutions
+from sciml_lib.figures.spectra import SpectrumPair, spectra
+from sciml_lib.figures.surfaces import Relief, surface_interactive, surfaces, to_html
+from sciml_lib.figures.trajectories import Trajectory, trajectories
 from sciml_lib.figures.value_maps import ValueMap, value_maps
 
 __all__ = [
     "Border",
     "MapPair",
+    "Relief",
+    "SpectrumPair",
+    "Trajectory",
     "ValueMap",
+    "along_curves",
     "boundary_band",
     "boundary_overlay",
     "digest",
@@ -33,6 +41,11 @@ __all__ = [
     "seed_strip",
     "side_by_side",
     "solutions",
+    "spectra",
     "style",
+    "surface_interactive",
+    "surfaces",
+    "to_html",
+    "trajectories",
     "value_maps",
 ]

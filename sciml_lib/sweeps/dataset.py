@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from sciml_lib.errors import UserError
-from sciml_lib.sweeps import catalog, devices, estimate, execution, manifest, store
+from sciml_lib.sweeps import catalog, curvature, devices, estimate, execution, manifest, store
 from sciml_lib.sweeps.spec import Plan
 from sciml_lib.sweeps.store import Stored
 
@@ -26,7 +26,8 @@ def load(sweep_id: str, profile: str = "laptop", runs: str | os.PathLike[str] | 
     Returns:
         Dimensions (coefficient, n_data, seed); variables ``train_loss``, ``loss_<block>``, ``test_error``, the measures
         that the problem has beside it (``one_step_mse`` of a neural ODE), ``iterations``, ``evaluations``, ``seconds``
-        (NaN where no run is stored) and ``status`` (``""`` there). The attributes say where the numbers come from.
+        (NaN where no run is stored) and ``status`` (``""`` there); where it has been measured the curvature
+        (:data:`sciml_lib.sweeps.curvature.QUANTITIES`). The attributes say where the numbers come from.
 
     Raises:
         UserError: if there is no such sweep or profile, nothing is stored, or the store is not in order.
@@ -110,6 +111,14 @@ def _dataset(plan: Plan, stored: Stored, seeds: tuple[int, ...]) -> xr.Dataset:
         for name, value in row.measures.items():
             arrays[name][at] = value
         status[at] = row.status
+    measured = curvature.read(stored.folder)
+    if measured:
+        arrays |= {name: np.full(shape, np.nan) for name in curvature.QUANTITIES}
+    for cell, numbers in measured.items():
+        if cell.seed in place["seed"]:
+            at = tuple(place[name][value] for name, value in zip(DIMENSIONS, cell, strict=True))
+            for name, value in numbers.items():
+                arrays[name][at] = value
     content = stored.manifest
     return xr.Dataset(
         {**{name: (DIMENSIONS, array) for name, array in arrays.items()}, "status": (DIMENSIONS, status)},

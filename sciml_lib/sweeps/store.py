@@ -164,7 +164,7 @@ class Writer:
         with self.writing():
             if cell.seed in self.plan.kept_seeds:
                 self._keep(cell, result.params.numpy())
-            _append(self.folder / "cells.csv", row.line().encode())
+            append(self.folder / "cells.csv", row.line().encode())
         self.rows[cell] = row
         return True
 
@@ -197,7 +197,7 @@ class Writer:
         if cells.exists() and cells.stat().st_size > stored.good_bytes:
             os.truncate(cells, stored.good_bytes)
         if stored.good_bytes == 0:
-            _append(cells, table.header(self.blocks, self.measures).encode())
+            append(cells, table.header(self.blocks, self.measures).encode())
 
     def _keep(self, cell: Cell, params: np.ndarray) -> None:
         arrays = self._stored_params(cell.n_data)
@@ -298,7 +298,7 @@ def replace(path: Path, content: bytes) -> None:
         raise
 
 
-def _append(path: Path, line: bytes) -> None:
+def append(path: Path, line: bytes) -> None:
     """Appends one line and forces it to the disk; if that fails, the file is as it was."""
     with open(path, "ab", buffering=0) as file:
         length = file.seek(0, os.SEEK_END)

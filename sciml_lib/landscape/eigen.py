@@ -1,0 +1,288 @@
+"""Leading eigenvalues and eigenvectors of the Hessians of an ensemble: Lanczos, and the paper's power iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from sciml_lib.errors import UserError, unknown
+from sciml_lib.landscape.draws import Purpose, member_seeds, normal
+from sciml_lib.landscape.krylov import BLOCK, Krylov, rounding
+from sciml_lib.landscape.products import HessianOperator, refuse
+
+RANKS: dict[str, Callable[[Tensor], Tensor]] = {
+    "largest": lambda values: values,
+    "smallest": torch.neg,
+    "magnitude": torch.abs,
+}
+"""What an eigenvalue is judged by; the highest comes first."""
+
+NO_CURVATURE = "have a Hessian that is zero, so nothing in it leads; leave them out"
+
+
+@dataclass(frozen=True)
+class Eigenpairs:
+    """Some eigenpairs of every member's Hessian, the most wanted first.
+
+    Attributes:
+        values: ``[M, k]`` (float64, CPU).
+        vectors: of unit length, ``[M, k, P]``.
+        residuals: length of H v - value v, from a product made for the purpose, ``[M, k]`` (float64, CPU). An eigenvalue
+            lies at most this far from the value; whether it is the one that was asked for no residual can tell.
+        converged: whether the method's own rule of stopping was met, ``[M, k]`` (CPU).
+        products: with each member's Hessian that it took, ``[M]`` (CPU).
+    """
+
+    values: Tensor
+    vectors: Tensor
+    residuals: Tensor
+    converged: Tensor
+    products: Tensor
+
+
+def lanczos_bytes_per_member(n_params: int, itemsize: int, k: int = 1, steps: int = 200) -> int:
+    """Memory of one member in :func:`lanczos` if it takes all steps; vectors are added by 16, so most take far less."""
+    return itemsize * n_params * (BLOCK * (steps // BLOCK + 1) + 4 * k + 4)
+
+
+def lanczos(
+    operator: HessianOperator,
+    k: int = 1,
+    *,
+    which: str = "largest",
+    tolerance: float = 1e-3,
+    max_steps: int = 200,
+    seeds: Sequence[int] | None = None,
+    progress: bool = False,
+) -> Eigenpairs:
+    """Leading eigenpairs of all members side by side, by the Lanczos method with full reorthogonalisation.
+
+    Each member stops by itself, and costs nothing from then on. A pair has converged once its residual is at most
+    ``tolerance`` times its own eigenvalue, or nothing but rounding (:func:`sciml_lib.landscape.krylov.rounding`). Relative
+    to the largest eigenvalue instead, as is also common, any vector would do for a smallest one that is a millionth of it.
+    In float32 such a value, as of trained PINNs, comes out right to some per cent at best and as not converged.
+
+    A Krylov space holds one vector only of each eigenspace. For k > 1 a run is therefore followed by others in the
+    complement of what was found, until that complement has nothing that belongs among the first k: eigenvalues are found
+    as often as they occur. (With k = 1 the value is right in any case, the vector one of its eigenspace.)
+
+    Args:
+        operator: products with M Hessians.
+        k: pairs of each.
+        which: ``largest``, ``smallest``, or ``magnitude`` for the largest in absolute value, signs kept.
+        tolerance: see above; 1e-3 is that of the paper's power iteration for the change of a value.
+        max_steps: of one run; its basis is kept (:func:`lanczos_bytes_per_member`).
+        seeds: of the start vectors, one a member; 0 to M - 1 by default.
+        progress: whether to show a bar.
+
+    Returns:
+        The pairs; ``converged`` is judged by the measured residuals.
+
+    Raises:
+        UserError: if an argument is impossible, or the Hessian of a member is zero.
+    """
+    _check_k(operator, k)
+    if which not in RANKS:
+        raise unknown("which", which, RANKS)
+    if not tolerance > 0 or max_steps < k:
+        raise UserError(f"tolerance={tolerance:g} and max_steps={max_steps} are impossible: choose above 0 and at least k={k}")
+    search = _Search(operator, k, RANKS[which], tolerance, max_steps, member_seeds(seeds, len(operator)))
+    parts = operator.parts(lanczos_bytes_per_member(operator.n_params, operator.params.itemsize, k, max_steps))
+    with tqdm(total=len(operator), desc="eigenpairs", unit="member", disable=not progress) as bar:
+        for rows in parts:
+            for turn in range(k + 1 if k > 1 else 1):
+                if len(rows):
+                    before, rows = len(rows), search.run(rows, turn)
+                    bar.update(before - len(rows))
+    return search.measured()
+
+
+class _Search:
+    """The pairs found so far, and the runs that find more."""
+
+    def __init__(
+        self,
+        operator: HessianOperator,
+        k: int,
+        rank: Callable[[Tensor], Tensor],
+        tolerance: float,
+        max_steps: int,
+        seeds: Sequence[int],
+    ) -> None:
+        """Nothing is found yet; see :func:`lanczos` for the arguments."""
+        self._operator, self._k, self._rank = operator, k, rank
+        self._tolerance, self._max_steps, self._seeds = tolerance, max_steps, seeds
+        m = len(operator)
+        self._values = torch.full((m, k), torch.nan, dtype=torch.float64)  # the best first, NaN where there is none
+        self._vectors = operator.params.new_zeros(m, k, operator.n_params)
+        self._norm = torch.zeros(m, dtype=torch.float64)
+        self._products = torch.zeros(m, dtype=torch.long)
+
+    def run(self, rows: Tensor, turn: int) -> Tensor:
+        """One Lanczos run of some members in the complement of what they have; returns those that need another.
+
+        The first run looks for all k pairs, each later one for the best of what is left.
+
+        Args:
+            rows: ``[m]`` (CPU).
+            turn: number of the run.
+        """
+        need, again = self._k if turn == 0 else 1, []
+        on = rows.to(self._vectors.device)
+        start = normal([self._seeds[row] for row in rows], Purpose.LANCZOS, turn, self._operator.params)
+        krylov = Krylov(start, self._vectors[on] if turn else None, self._norm[rows])
+        check = need  # the step at which residuals are looked at; a tenth of the steps apart, since T costs j^3
+        while len(rows):
+            krylov.advance(lambda v, rows=rows: self._operator.of_rows(v, rows))
+            self._products[rows] += 1
+            j = len(krylov)
+            if turn == 0 and j == 1:
+                refuse(rows[krylov.norm == 0], NO_CURVATURE)
+            scheduled = j >= check or j == self._max_steps
+            if not (scheduled or krylov.ended.any()):
+                continue
+            check = max(check, j + 1, round(1.1 * j)) if scheduled else check
+            theta, s = krylov.ritz()
+            best = self._order(theta)[:, :need]  # [m, n]
+            theta, s = theta.gather(1, best), s.gather(2, best[:, None].expand(-1, j, -1))
+            small = krylov.beta[:, None] * s[:, -1].abs() <= self._bound(theta, krylov.norm)
+            settled = krylov.ended | (small.all(dim=1) & scheduled)
+            leaving = (settled | (j == self._max_steps)).nonzero()[:, 0]
+            if len(leaving):
+                self._norm[rows[leaving]] = krylov.norm[leaving]
+                vectors = krylov.lift(s[leaving].mT, leaving)
+                open_ = self._merge(rows[leaving], theta[leaving], vectors, settled[leaving], turn)
+                again.append(rows[leaving][open_])
+                stay = torch.ones(len(rows), dtype=torch.bool)
+                stay[leaving] = False
+                stay = stay.nonzero()[:, 0]
+                rows = rows[stay]
+                krylov.select(stay)
+        return torch.cat(again).sort().values
+
+    def measured(self) -> Eigenpairs:
+        """The best pairs in the span of the vectors found (Rayleigh & Ritz) and their residuals, by k products more."""
+        v = self._vectors
+        hv = torch.stack([self._operator(vector) for vector in v.unbind(dim=1)], dim=1)  # [M, k, P]
+        # The upper triangle has the products with the lesser eigenvalues' vectors, whose rounding is less.
+        values, s = torch.linalg.eigh(torch.bmm(v, hv.mT).double().cpu(), UPLO="U")
+        order = self._order(values)
+        values, s = values.gather(1, order), s.mT.gather(1, order[..., None].expand_as(s))
+        v, hv = (torch.bmm(s.to(v), part) for part in (v, hv))
+        residuals = torch.linalg.vector_norm(hv - values.to(v)[..., None] * v, dim=2).double().cpu()
+        converged = residuals <= self._bound(values, self._norm)
+        return Eigenpairs(values, v, residuals, converged, self._products + self._k)
+
+    def _merge(self, rows: Tensor, values: Tensor, vectors: Tensor, settled: Tensor, turn: int) -> Tensor:
+        """Puts new pairs among the old ones of some members; says who needs another run, ``[m]``.
+
+        Nobody does whose newest pair is not better than the k-th: the rest of the complement is worse still. Nor does who
+        has k pairs from a run that did not converge: its values are uncertain by more than what may be missing.
+
+        Args:
+            rows: ``[m]``.
+            values: ``[m, n]``.
+            vectors: ``[m, n, P]``.
+            settled: whether the run ended by itself, ``[m]``.
+            turn: number of the run.
+        """
+        on = rows.to(vectors.device)
+        best = self._rank(values[:, 0])
+        values = torch.cat([self._values[rows], values], dim=1)
+        vectors = torch.cat([self._vectors[on], vectors], dim=1)
+        order = self._order(values)[:, : self._k]
+        self._values[rows] = values = values.gather(1, order)
+        self._vectors[on] = vectors.gather(1, order.to(vectors.device)[..., None].expand(-1, -1, vectors.shape[2]))
+        found = (~values.isnan()).sum(dim=1)
+        unsure = best > self._rank(values[:, -1]) if turn else torch.full_like(settled, self._k > 1)
+        return ((found < self._k) | (settled & unsure)) & (found < self._operator.n_params)
+
+    def _order(self, values: Tensor) -> Tensor:
+        """Numbers of ``values [m, n]`` from the best to the worst; NaN comes last."""
+        return torch.argsort(self._rank(values).nan_to_num(nan=-torch.inf), dim=1, descending=True, stable=True)
+
+    def _bound(self, values: Tensor, norm: Tensor) -> Tensor:
+        """Residuals up to which ``values [m, n]`` have converged; with the norms ``[m]``."""
+        return torch.maximum(self._tolerance * values.abs(), rounding(self._vectors.dtype) * norm[:, None])
+
+
+def power_iteration(
+    operator: HessianOperator,
+    k: int = 1,
+    *,
+    steps: int = 100,
+    tolerance: float = 1e-3,
+    seeds: Sequence[int] | None = None,
+    progress: bool = False,
+) -> Eigenpairs:
+    """Dominant eigenpairs as the paper has them: power iteration as in PyHessian (Yao et al. 2020; appendix D.2).
+
+    Vectors begin normal and are brought to length one by dividing by their length + 1e-6; later ones are made orthogonal
+    to those before at every step. A member stops once its Rayleigh quotient changes by less than ``tolerance`` relative to
+    the last one + 1e-6, and has the last but one for its value, with its sign. What is found is dominant in absolute value
+    and may be negative; a slow change ends the iteration as well as an arrival, so the value may be well below the
+    largest. :func:`lanczos` has neither property and costs less. The residuals are ours.
+
+    Args:
+        operator: products with M Hessians.
+        k: pairs of each.
+        steps: of each pair at most; 100 in PyHessian and the released code.
+        tolerance: see above; 1e-3 there.
+        seeds: of the start vectors, one a member; 0 to M - 1 by default.
+        progress: whether to show a bar.
+
+    Returns:
+        The pairs in the order in which they were found; ``converged`` says that the change was small.
+
+    Raises:
+        UserError: if an argument is impossible, or the Hessian of a member is zero.
+    """
+    _check_k(operator, k)
+    if steps < 1 or not tolerance >= 0:
+        raise UserError(
+            f"steps={steps} and tolerance={tolerance:g} are impossible: choose at least 1 and 0, such as 100 and 1e-3"
+        )
+    m, own = len(operator), member_seeds(seeds, len(operator))
+    values = torch.full((m, k), torch.nan, dtype=torch.float64)
+    converged, products = torch.zeros(m, k, dtype=torch.bool), torch.zeros(m, dtype=torch.long)
+    vectors = operator.params.new_zeros(m, k, operator.n_params)
+    with tqdm(total=k * steps, desc="power iteration", unit="step", disable=not progress) as bar:
+        for i in range(k):
+            v = _unit(normal(own, Purpose.POWER, i, operator.params))
+            for step in range(steps):
+                active = ~converged[:, i]
+                if not active.any():
+                    break
+                for before in vectors[:, :i].unbind(dim=1):
+                    v = v - (v * before).sum(dim=1, keepdim=True) * before
+                v = _unit(v)
+                hv = operator(v, active)
+                products += active
+                quotient, length = torch.stack([(v * hv).sum(dim=1), torch.linalg.vector_norm(hv, dim=1)]).double().cpu()
+                if i == step == 0:
+                    refuse((length == 0).nonzero()[:, 0], NO_CURVATURE)
+                last = values[:, i]
+                converged[:, i] |= (last - quotient).abs() < tolerance * (last.abs() + 1e-6)
+                values[:, i] = torch.where(converged[:, i], last, quotient)
+                vectors[:, i] = v = torch.where(active.to(v.device)[:, None], _unit(hv), vectors[:, i])
+                bar.update()
+    vectors = vectors / torch.linalg.vector_norm(vectors, dim=2, keepdim=True)
+    residuals = []
+    for v, value in zip(vectors.unbind(dim=1), values.unbind(dim=1), strict=True):
+        difference = operator(v).double() - value[:, None].to(v.device) * v
+        residuals.append(torch.linalg.vector_norm(difference, dim=1).cpu())
+    return Eigenpairs(values, vectors, torch.stack(residuals, dim=1), converged, products + k)
+
+
+def _unit(v: Tensor) -> Tensor:
+    """``v [M, P]`` divided by its length + 1e-6, as in PyHessian."""
+    return v / (torch.linalg.vector_norm(v, dim=1, keepdim=True) + 1e-6)
+
+
+def _check_k(operator: HessianOperator, k: int) -> None:
+    if not 1 <= k <= operator.n_params:
+        raise UserError(f"k={k} is impossible: a Hessian of {operator.n_params} parameters has 1 to {operator.n_params} pairs")

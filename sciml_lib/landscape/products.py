@@ -1,0 +1,212 @@
+"""Products with the Hessians of an ensemble at one point: all that the tools for spectra know of a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from sciml_lib.errors import UserError
+from sciml_lib.problems.base import CurvedObjective, HessianProduct
+
+CPU_BASIS_BYTES = 2**30
+GPU_BASIS_BYTES = 8 * 2**30
+"""Memory that the vectors of the members that are treated at a time may take."""
+
+Linearised = tuple[Tensor, Tensor, HessianProduct]
+
+
+class HessianOperator:
+    """Products with the Hessians of M members, at one point of each.
+
+    Made by :meth:`of_problem` or :meth:`of_loss`. The loss is evaluated twice at once, and so is every member's first
+    product when a tool asks for it: eigenvalues of a loss that changes from call to call would mean nothing.
+
+    Attributes:
+        params: the points, ``[M, P]``.
+        loss: there, ``[M]``.
+        grad: of the loss there, ``[M, P]``.
+    """
+
+    def __init__(self, params: Tensor, linearise: Callable[[Tensor], Linearised], value: Callable[[Tensor], Tensor]) -> None:
+        """Evaluates and checks.
+
+        Args:
+            params: ``[M, P]``.
+            linearise: gives loss, gradient and products at such parameters.
+            value: gives the loss by an evaluation of its own, ``[M]``.
+
+        Raises:
+            UserError: if something is not finite, or the loss not the same both times.
+        """
+        if params.dim() != 2 or not params.numel():
+            raise UserError(f"parameters of shape {list(params.shape)} are no ensemble: give [M, P], such as params[None]")
+        self.params = params.detach()
+        everyone = torch.arange(len(params))
+        _check_finite("parameters that are", self.params, everyone)
+        self.loss, self.grad, self._product = linearise(self.params)
+        _check_finite("a loss that is", self.loss[:, None], everyone)
+        _check_finite("a gradient that is", self.grad, everyone)
+        _check_same("loss", self.loss[:, None], value(self.params)[:, None], everyone)
+        self._unchecked = torch.ones(len(params), dtype=torch.bool)  # whose product has not been made twice
+
+    @classmethod
+    def of_problem(cls, problem: CurvedObjective, params: Tensor) -> HessianOperator:
+        """The Hessians of a problem's training loss, by the products that it offers itself.
+
+        Args:
+            problem: the ensemble. The operator holds as much memory as what the problem's ``linearised`` returns.
+            params: ``[M, P]``.
+
+        Raises:
+            UserError: if something is not finite, or the loss changes when it is evaluated again.
+        """
+        return cls(params, problem.linearised, problem.value)
+
+    @classmethod
+    def of_loss(cls, loss: Callable[[Tensor], Tensor], params: Tensor, *, chunk: int | None = None) -> HessianOperator:
+        """The Hessians of any differentiable loss, by differentiating it twice (Pearlmutter 1994).
+
+        Args:
+            loss: from ``[m, P]`` to ``[m]``, each entry a function of its own row alone.
+            params: ``[M, P]``.
+            chunk: members whose graph exists at a time. By default the graph of all is built once and kept, which is
+                fastest. With a chunk it is built anew for every product, about half as much work again, and members
+                whose product nobody wants cost nothing; ``loss`` then has to be one that any rows can be given to (if
+                members differ in more than their parameters, make one operator for each or use :meth:`of_problem`).
+
+        Raises:
+            UserError: if ``chunk`` is less than 1, something is not finite, or the loss changes when evaluated again.
+        """
+        if chunk is not None and chunk < 1:
+            raise UserError(f"chunk={chunk} is impossible: choose at least 1, or leave it out to take all members at once")
+
+        def value(x: Tensor) -> Tensor:
+            with torch.enable_grad():  # a loss may need derivatives of its own, by its inputs
+                return torch.cat([loss(part).detach() for part in x.split(chunk or len(x))])
+
+        if chunk is None:
+            return cls(params, lambda x: _linearise(loss, x), value)
+        return cls(params, lambda x: _linearise_in_chunks(loss, x, chunk), value)
+
+    def __len__(self) -> int:
+        """M."""
+        return len(self.params)
+
+    @property
+    def n_params(self) -> int:
+        """P."""
+        return self.params.shape[1]
+
+    def __call__(self, v: Tensor, wanted: Tensor | None = None) -> Tensor:
+        """Products with all Hessians.
+
+        Args:
+            v: ``[M, P]``.
+            wanted: the members whose products are wanted, ``[M]`` (CPU); all by default.
+
+        Returns:
+            ``[M, P]``; rows that are not wanted hold anything finite.
+
+        Raises:
+            UserError: if a member's first product is not finite, or not the same when it is made again.
+        """
+        hv = self._product(v, wanted)
+        first = self._unchecked if wanted is None else self._unchecked & wanted
+        if first.any():
+            members = first.nonzero()[:, 0]
+            _check_finite("a Hessian that is", hv, members)
+            _check_same("Hessian", hv, self._product(v, first.clone()), members)
+            self._unchecked = self._unchecked & ~first
+        return hv
+
+    def of_rows(self, v: Tensor, rows: Tensor) -> Tensor:
+        """Products with the Hessians of some members only.
+
+        Args:
+            v: ``[m, P]``.
+            rows: which members, ascending, ``[m]`` (CPU).
+
+        Returns:
+            ``[m, P]``.
+        """
+        if len(rows) == len(self):
+            return self(v)
+        wanted = torch.zeros(len(self), dtype=torch.bool)
+        wanted[rows] = True
+        on = rows.to(v.device)
+        whole = torch.zeros_like(self.params)
+        whole[on] = v
+        return self(whole, wanted)[on]
+
+    def parts(self, bytes_per_member: int) -> list[Tensor]:
+        """Cuts the members into parts, so that a tool that needs so much memory for each keeps within bounds.
+
+        The bounds are :data:`CPU_BASIS_BYTES` and :data:`GPU_BASIS_BYTES`; a part has at least one member.
+
+        Returns:
+            Numbers of the members of each part (CPU).
+        """
+        budget = GPU_BASIS_BYTES if self.params.is_cuda else CPU_BASIS_BYTES
+        return list(torch.arange(len(self)).split(max(1, budget // bytes_per_member)))
+
+
+def _linearise(loss: Callable[[Tensor], Tensor], params: Tensor) -> Linearised:
+    """Loss, gradient, and products by differentiating the gradient along a vector."""
+    x = params.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        value = loss(x)
+        if value.shape != x.shape[:1]:
+            raise UserError(f"the loss gave shape {list(value.shape)} for {len(x)} members; it must give one value for each")
+        (grad,) = torch.autograd.grad(value.sum(), x, create_graph=True, materialize_grads=True)
+
+    def product(v: Tensor, wanted: Tensor | None = None) -> Tensor:
+        if not grad.requires_grad:  # the loss is linear
+            return torch.zeros_like(v)
+        return torch.autograd.grad(grad, x, v, retain_graph=True, materialize_grads=True)[0]
+
+    return value.detach(), grad.detach(), product
+
+
+def _linearise_in_chunks(loss: Callable[[Tensor], Tensor], params: Tensor, chunk: int) -> Linearised:
+    """The same with a graph of so many members at a time."""
+    parts = torch.arange(len(params)).split(chunk)
+    losses, grads = zip(*(_linearise(loss, params[rows])[:2] for rows in parts), strict=True)
+
+    def product(v: Tensor, wanted: Tensor | None = None) -> Tensor:
+        result = torch.zeros_like(v)
+        for rows in parts:
+            if wanted is None or wanted[rows].any():
+                result[rows] = _linearise(loss, params[rows])[2](v[rows])
+        return result
+
+    return torch.cat(losses), torch.cat(grads), product
+
+
+def _check_finite(what: str, of: Tensor, members: Tensor) -> None:
+    """Refuses those among some members (CPU) in whose row of ``of [M, n]`` something is not finite."""
+    finite = torch.isfinite(of[members.to(of.device)]).all(dim=1).cpu()
+    refuse(members[~finite], f"have {what} not finite; leave them out")
+
+
+def _check_same(name: str, once: Tensor, again: Tensor, members: Tensor) -> None:
+    """Refuses those among some members (CPU) whose rows of two evaluations ``[M, n]`` differ by more than rounding.
+
+    Programs may add in another order; what is random differs by far more than half the digits.
+    """
+    on = members.to(once.device)
+    near = torch.finfo(once.dtype).eps ** 0.5 * torch.linalg.vector_norm(once[on], dim=1)
+    same = (torch.linalg.vector_norm(once[on] - again[on], dim=1) <= near).cpu()
+    refuse(members[~same], f"have a {name} that changed when it was evaluated again; switch off what is random in the loss")
+
+
+def refuse(members: Tensor, trouble: str) -> None:
+    """Refuses members, by their numbers ``[m]``; nothing happens if there are none.
+
+    Raises:
+        UserError: names them and says what the trouble is.
+    """
+    if len(members):
+        named = ", ".join(map(str, members[:8].tolist())) + (f" and {len(members) - 8} more" if len(members) > 8 else "")
+        raise UserError(f"members {named} {trouble}")

@@ -1,0 +1,71 @@
+"""Loss, leading eigenvalue and trace along training: Figs. 7 and 12."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from sciml_lib.landscape import HessianOperator, Recorder, hutch_pp, lanczos
+from sciml_lib.studies.base import Arrays, Context, Item, Study, train_watched
+from sciml_lib.studies.cells import CONVECTION, SMOKE, items, together
+from sciml_lib.sweeps import catalog
+
+LAST = 20_000
+"""No run of these has more iterations."""
+
+
+class Trajectories(Study):
+    """Points of training at iterations that are evenly spaced on a logarithmic scale, and at the end.
+
+    The runs are trained once more, by the recipe of their sweep, with somebody watching; that disturbs nothing. Numbers of
+    iterations count the warm-up with Adam, too.
+    """
+
+    id = "trajectories"
+    title = "Loss, leading eigenvalue and trace along training"
+
+    def items(self, profile: str) -> tuple[Item, ...]:
+        """The runs of Fig. 12, and beside them, where it is affordable, that of Fig. 7."""
+        if profile == "smoke":
+            return items({CONVECTION: SMOKE[CONVECTION]}, {CONVECTION: 2})
+        cells = ((5.0, 100), (50.0, 100), (5.0, 1000), (50.0, 1000))
+        found = items({CONVECTION: cells}, {CONVECTION: 3 if profile == "laptop" else 5})
+        return found + items({CONVECTION: ((5.0, 15_000),)}, {CONVECTION: 1 if profile == "laptop" else 5})
+
+    def recipe(self, profile: str) -> dict[str, Any]:
+        """How many points, and the products of a trace."""
+        return {"points": 5, "products": 6} if profile == "smoke" else {"points": 40, "products": 30}
+
+    def compute(self, items: Sequence[Item], profile: str, context: Context) -> Iterator[tuple[Item, Arrays]]:
+        """Trains all runs with equally much data together, then measures point by point."""
+        recipe = self.recipe(profile)
+        at = [0, *np.unique(np.geomspace(1, LAST, recipe["points"]).round().astype(int)).tolist()]
+        # Amounts of data beyond the profile's own are trained by the same recipe.
+        plan = catalog.get(CONVECTION).at("smoke" if profile == "smoke" else "paper")
+        for group in together(list(items)):
+            cells = [item.cell for item in group]
+            problem = plan.problem(cells, context.device)
+            recorder = Recorder(at=at, start=problem.init([cell.seed for cell in cells]))
+            results = train_watched(plan, cells, context.device, recorder)
+            for i, item in enumerate(group):
+                points = recorder.points[i]
+                one = problem.select([i] * len(points))
+                params = torch.stack([p for _, p in points]).to(context.device)
+                operator = HessianOperator.of_problem(one, params)
+                seeds = [item.seed] * len(points)
+                pairs, trace = lanczos(operator, seeds=seeds), hutch_pp(operator, products=recipe["products"], seeds=seeds)
+                yield (
+                    item,
+                    {
+                        "iteration": np.array([number for number, _ in points]),
+                        "loss": operator.loss.double().cpu().numpy(),
+                        "lambda_max": pairs.values[:, 0].numpy(),
+                        "residual": pairs.residuals[:, 0].numpy(),
+                        "trace": trace.value.numpy(),
+                        "trace_error": trace.error.numpy(),
+                        "test_error": np.array(results[item.cell].test_error),
+                    },
+                )
