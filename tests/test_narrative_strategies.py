@@ -93,7 +93,7 @@ def test_accuracy_needs_a_pass_where_it_is_claimed(monkeypatch):
 
 def test_a_shift_counts_only_beyond_the_bands_and_by_both_yardsticks(five):
     text = narrative.shifts(five)
-    assert "*RoPINN*: the border moves to larger β with 100, 500, 1,000 and 2,000 points." in text
+    assert "*RoPINN*: the border moves to larger β with 100, 500, 1,000 and 2,000 collocation points." in text
     assert "*NNCG*: no row shows a shift." in text
     assert "Seeds: 2 with RoPINN, 3 with L-BFGS, 1 with ALM, 2 with NNCG and 1 with CL." in text
     assert "no more" in text  # what two seeds can say
@@ -119,7 +119,7 @@ def test_a_border_with_low_losses_behind_it_is_marked(five):
         runs("pinn/convection/lbfgs", "laptop", lambda c, n, s: 1e-1 if c == 30 else 1e-5, lambda *_: 0.01)
     ).cut_to(five["ALM"])
     text = narrative.shifts(five)
-    assert r"\*" in text and "(L-BFGS with 100, 500, 1,000 and 2,000 points)" in text
+    assert r"\*" in text and "(L-BFGS with 100, 500, 1,000 and 2,000 collocation points)" in text
 
 
 def test_every_cut_of_the_budget_is_in_the_table(five):
