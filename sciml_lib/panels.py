@@ -20,7 +20,7 @@ from sciml_lib.figures.regime_map import numeral_places
 from sciml_lib.problems import PINN
 from sciml_lib.regimes import Agreement, Bootstrap, Boundary, Regime, Thresholds
 from sciml_lib.regimes.bootstrap import crossings as row_crossings
-from sciml_lib.sweeps import catalog, store
+from sciml_lib.sweeps import catalog, dataset, store
 from sciml_lib.sweeps.spec import Cell, Plan
 
 
@@ -73,10 +73,20 @@ class Panel:
         """
         import sciml_lib
 
-        planned = len(catalog.get(sweep).at(profile).seeds)
-        if seeds is not None and seeds > planned:
-            seeds = planned
+        seeds = _at_most(seeds, sweep, profile)
         return cls(sciml_lib.load_or_train(sweep, profile, runs=runs or None, device=device, seeds=seeds), runs)
+
+    @classmethod
+    def measured(cls, sweep: str, profile: str, device: str = "auto", runs: str = "", seeds: int | None = None) -> Panel:
+        """Reads the runs of a sweep with their curvature: ``seeded("lambda_max")`` and the others work.
+
+        Takes what :meth:`of` takes.
+
+        Raises:
+            UserError: as :meth:`of`, or if the curvature is not stored; it says what to type.
+        """
+        seeds = _at_most(seeds, sweep, profile)
+        return cls(dataset.load_measured(sweep, profile, runs=runs or None, device=device, seeds=seeds), runs)
 
     @cached_property
     def plan(self) -> Plan:
@@ -333,6 +343,11 @@ class Panel:
     def seeded(self, name: str) -> xr.DataArray:
         """A variable of the runs with its axes in order, ``[n_coefficient, n_data, n_seed]``."""
         return self.runs[name].transpose("coefficient", "n_data", "seed")
+
+
+def _at_most(seeds: int | None, sweep: str, profile: str) -> int | None:
+    """No more seeds than the profile has; a chapter asks for some number of all its sweeps."""
+    return None if seeds is None else min(seeds, len(catalog.get(sweep).at(profile).seeds))
 
 
 def solved(panel: Panel) -> xr.DataArray:

@@ -63,6 +63,18 @@ def test_the_dynamics_benchmark_prints_its_table() -> None:
         assert difference < 1e-6
 
 
+def test_the_landscape_benchmark_prints_its_table() -> None:
+    command = [sys.executable, str(BENCHMARKS / "landscape.py"), "--quick", "--threads", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    rows = [line.split() for line in done.stdout.splitlines()[2:]]
+    assert [row[:2] for row in rows] == [["20", "1"], ["20", "3"]]
+    for row in rows:
+        products, plain, package, ensemble, to_plain, to_package, difference = map(float, row[2:])
+        assert products >= 2 and difference <= 1e-3
+        for ratio, other in ((to_plain, plain), (to_package, package)):
+            assert abs(ratio - other / ensemble) < 0.02 * ratio + 0.01
+
+
 def test_the_dynamics_benchmark_refuses_to_compare_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(BENCHMARKS)
     dynamics = importlib.import_module("dynamics")

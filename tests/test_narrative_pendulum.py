@@ -387,7 +387,7 @@ def test_readings_of_one_loss_are_compared_label_by_label() -> None:
     base = made("adam", steep(8), lambda *_: 0.5)
     other = made("adam-plain", steep(10), lambda *_: 1.5, data=lambda *_: 3e-7)
     base.runs["loss_data"][:] = 2e-7
-    text = narrative.readings(base, {"text": other})
+    text = narrative.other_readings(base, {"text": other})
     kappa = [f"{panel.agreement.kappa:.2f}" for panel in (base, other)]
     assert rows(text)["*as above*"] == ["1", "1", "32 / 32 / 0", "", kappa[0]]
     assert rows(text)["text"] == ["1.5", "3", "40 / 24 / 0", "8", kappa[1]]
@@ -396,12 +396,12 @@ def test_readings_of_one_loss_are_compared_label_by_label() -> None:
 
 def test_readings_with_another_loss_have_no_regimes_to_compare() -> None:
     base, other = made("adam", steep(8)), made("adam-unscaled", steep(1), lambda *_: 1.0)
-    text = narrative.readings(base, {"no factor": other, "no physics": made("adam-data", steep(99))})
+    text = narrative.other_readings(base, {"no factor": other, "no physics": made("adam-data", steep(99))})
     assert rows(text)["no factor"] == ["10", "2", "another loss", "", ""]  # 20 times in four columns, 1 time in the others
     assert rows(text)["no physics"][2:] == ["another loss", "", ""]
     one_label = made("adam", steep(0))  # all of ours in II, and so is ...
     everything = Panel(one_label.runs.sel(coefficient=[15.0], n_data=[300, 400]))  # ... what is published there
-    assert rows(narrative.readings(everything, {}))["*as above*"][-1] == "n/a"
+    assert rows(narrative.other_readings(everything, {}))["*as above*"][-1] == "n/a"
 
 
 def factors(loss: float, error: float, high: int = 0) -> tuple[Panel, Panel]:
@@ -447,8 +447,8 @@ def test_regime_two_of_the_node_is_that_of_its_sphere_only_if_angles_do_without(
         (1.05, None, "is 5 % larger in the median cell, and 5 % larger in that", True),
         (0.95, 1.02, "is 5 % smaller in the median cell, and 2 % larger in that", True),
         (1.5, None, "is 50 % larger in the median cell, and 50 % larger in that", False),
-        (1.0, 1.5, "smaller in the median cell, and 50 % larger in that", False),  # where data are short alone
-        (0.8, 1.0, "is 20 % smaller in the median cell, and 0 % smaller in that", False),
+        (1.0, 1.5, "is the same in the median cell, and 50 % larger in that", False),  # where data are short alone
+        (0.8, 1.0, "is 20 % smaller in the median cell, and the same in that", False),
     ],
 )
 def test_the_equation_adds_little_only_if_nothing_changes_without_it(
@@ -754,3 +754,44 @@ def test_a_test_border_of_the_pendulum_moves_by_one_pair_of_thresholds() -> None
     assert "- *CL*: the border moves to larger 1/b with 300 and 400 observed states." in text
     own = narrative.shifts(maps, "test")  # for their own rows an error of 3 is low
     assert "- *CL*: no row shows a shift." in own and "| nowhere |" in own
+
+
+def test_regime_three_that_one_yardstick_alone_sees_is_open(five):
+    five["ALM"] = made("alm", lambda *_: 1e-7, lambda *_: 2.0)  # by its own row all of it is II, by Adam's all III
+    assert judged(five)["remove"].verdict == OPEN
+    five["ALM"] = made("alm", lambda *_: 1e-9, lambda *_: 1.5)  # all III by its own row, all I by Adam's
+    assert judged(five)["remove"].verdict == OPEN
+
+
+def test_a_map_that_cannot_be_compared_is_not_the_nearest():
+    nothing = Panel(beside("adam", 3.0, 3.0).runs.isel(coefficient=[0], n_data=[0, 1]))
+    text = narrative.who_was_drawn({"Adam": nothing, "L-BFGS": beside("lbfgs", 1.5, 1.5)})
+    assert text.endswith("nearest to *L-BFGS*.") and "nan" not in text
+
+
+def test_too_few_legible_cells_are_said_to_be_not_available():
+    node = Panel(made("adam", steep(8), lambda c, n, s: c + n, family="node").runs.isel(coefficient=[0, 7], n_data=[0, 1]))
+    assert "nan" not in narrative.against_published({"NODE": node})
+
+
+def test_raw_states_that_are_worse_are_not_called_smaller():
+    text = narrative.what_matters(*factors(0.5, 0.8), *equation(1.0))
+    assert "0.50 times smaller" not in text and "0.80 times smaller" not in text
+
+
+def test_one_cell_fewer_is_not_far_from_the_threshold():
+    assert "far from it" not in narrative.what_matters(*factors(100.0, 2.0, 11), *equation(1.0))
+
+
+def test_a_test_error_that_is_higher_is_not_lower_by_nothing(five):
+    five["CL"] = made("cl", steep(8), lambda *_: 1.5)
+    assert "in the median cell higher by 50 %" in judged(five)["lowers"].found
+
+
+def test_a_threshold_at_the_highest_loss_divides_nothing():
+    text = narrative.which_loss({"Adam": made("adam", lambda *_: 1.12e-6)})
+    assert "✓" not in rows(text)["Adam"][1]
+
+
+def test_every_step_has_no_number():
+    assert "renewed every step," in narrative.budgets({"NNCG": made("nncg", steep(8))})

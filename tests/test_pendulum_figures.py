@@ -282,3 +282,16 @@ def test_these_figures_leave_no_trace_in_the_style():
     moving()
     drawn(ValueMap("a", VALUES))
     assert dict(matplotlib.rcParams) == before
+
+
+def test_data_of_three_components_are_refused():
+    with pytest.raises(UserError, match="shape"):
+        moving(observed=[np.ones((4, 3)), OBSERVED[1]])
+
+
+def test_an_infinite_cell_does_not_hide_the_others_from_the_digest():
+    def one(x):
+        maps = [figures.ValueMap("a", [[1.0, 2.0], [x, np.inf]], (0, 5))]
+        return figures.digest(figures.value_maps(maps, [1, 2], [1, 2], coefficient_label="a", data_label="b", title="t"))
+
+    assert one(3.0) != one(4.0)

@@ -234,13 +234,13 @@ pinode_readings = {
 # NODE:
 
 # %% tags=["remove-input"]
-narrative.say(narrative.readings(maps["NODE"], node_readings))
+narrative.say(narrative.other_readings(maps["NODE"], node_readings))
 
 # %% [markdown]
 # PINODE:
 
 # %% tags=["remove-input"]
-narrative.say(narrative.readings(maps["PINODE"], pinode_readings))
+narrative.say(narrative.other_readings(maps["PINODE"], pinode_readings))
 
 # %% tags=["remove-input"]
 narrative.say(

@@ -57,8 +57,8 @@ narrative.say(narrative.budgets(panels))
 
 # %% [markdown]
 # Table 4 speaks of epochs; the released code's epochs of L-BFGS, ALM and CL are whole calls of L-BFGS. It does not matter much:
-# these losses are so small that the tolerances of the solver end a call after some dozens of iterations, and nothing here is
-# limited by its budget but Adam. The curriculum climbs from $1/b = 0.25$, and on every rung the network is shown the trajectory
+# these losses are so small that the tolerances of the solver end a call after some dozens of iterations, and hardly a run here is
+# limited by its budget, those of Adam apart. The curriculum climbs from $1/b = 0.25$, and on every rung the network is shown the trajectory
 # of that rung's damping.
 
 # %% [markdown]

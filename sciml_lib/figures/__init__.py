@@ -6,6 +6,7 @@ A figure shows itself when it is the last value of a notebook cell.
 from sciml_lib.figures import provenance, style
 from sciml_lib.figures.boundary_band import boundary_band
 from sciml_lib.figures.boundary_overlay import Border, boundary_overlay
+from sciml_lib.figures.curve_grid import Curve, curve_grid
 from sciml_lib.figures.curves import along_curves
 from sciml_lib.figures.digest import digest, print_digest
 from sciml_lib.figures.improvement_maps import improvement_maps
@@ -22,6 +23,7 @@ from sciml_lib.figures.value_maps import ValueMap, value_maps
 
 __all__ = [
     "Border",
+    "Curve",
     "MapPair",
     "Relief",
     "SpectrumPair",
@@ -30,6 +32,7 @@ __all__ = [
     "along_curves",
     "boundary_band",
     "boundary_overlay",
+    "curve_grid",
     "digest",
     "improvement_maps",
     "label_maps",

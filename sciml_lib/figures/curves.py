@@ -11,8 +11,8 @@ from sciml_lib.errors import UserError
 from sciml_lib.figures import style
 
 LOSS, ERROR = style.BOUNDARY_COLOURS["train"], style.BOUNDARY_COLOURS["test"]
-_DASHES = {"bezier": "-", "straight": (0, (4, 1.6))}
-_NAMES = {"bezier": "trained Bezier curve", "straight": "straight line"}
+DASHES = {"bezier": "-", "straight": (0, (4, 1.6))}
+NAMES = {"bezier": "trained Bezier curve", "straight": "straight line"}
 
 
 def along_curves(
@@ -39,7 +39,7 @@ def along_curves(
         UserError: the two have different curves or unknown ones, arrays do not fit together, or a value is not positive.
     """
     t = np.asarray(t, dtype=float)
-    if not train or set(train) != set(test) or not set(train) <= set(_DASHES):
+    if not train or set(train) != set(test) or not set(train) <= set(DASHES):
         raise UserError(f"train and test must both have 'bezier', 'straight' or both, got {sorted(train)} and {sorted(test)}")
     with style.paper():
         figure = style.new_figure(9.6, 4.2)
@@ -48,7 +48,7 @@ def along_curves(
             (left, train, LOSS, "training loss"),
             (right, test, ERROR, "test error"),
         ):
-            for kind in (kind for kind in _DASHES if kind in given):
+            for kind in (kind for kind in DASHES if kind in given):
                 _seeds(axes, t, _checked(given[kind], t, f"{label} of {kind}"), colour, kind)
             axes.set_yscale("log")
             axes.set_xlim(t[0], t[-1])
@@ -57,8 +57,8 @@ def along_curves(
             axes.set_xlabel(f"place on the curve $t$\n{ends[0]} at 0, {ends[1]} at 1")
             axes.spines[["top", "right"]].set_visible(False)
         handles = [
-            Line2D([], [], color="#20242a", linewidth=2.2, linestyle=_DASHES[kind], label=_NAMES[kind])
-            for kind in _DASHES
+            Line2D([], [], color="#20242a", linewidth=2.2, linestyle=DASHES[kind], label=NAMES[kind])
+            for kind in DASHES
             if kind in train
         ]
         if np.asarray(next(iter(train.values()))).shape[1] > 1:
@@ -79,5 +79,5 @@ def _checked(values: ArrayLike, t: NDArray, name: str) -> NDArray:
 
 def _seeds(axes: Axes, t: NDArray, values: NDArray, colour: str, kind: str) -> None:
     if values.shape[1] > 1:
-        axes.plot(t, values, color=colour, linewidth=0.8, alpha=0.45, linestyle=_DASHES[kind], gid=f"{kind}-seed")
-    axes.plot(t, np.median(values, axis=1), color=colour, linewidth=2.2, linestyle=_DASHES[kind], gid=f"{kind}-median")
+        axes.plot(t, values, color=colour, linewidth=0.8, alpha=0.45, linestyle=DASHES[kind], gid=f"{kind}-seed")
+    axes.plot(t, np.median(values, axis=1), color=colour, linewidth=2.2, linestyle=DASHES[kind], gid=f"{kind}-median")

@@ -136,10 +136,12 @@ def _points(axes: Axes, points: ArrayLike) -> str:
 
 def _numbers(values: ArrayLike, digits: int = _DIGITS) -> str:
     flat = np.ma.filled(np.ma.asarray(values, dtype=float), np.nan).ravel()
-    finite = np.abs(flat[np.isfinite(flat)])
+    # Infinite cells are drawn as the largest float32; they must not hide the others.
+    known = np.isfinite(flat) & (np.abs(flat) < np.finfo(np.float32).max)
+    finite = np.abs(flat[known])
     if finite.size == 0:
         return ",".join(f"{value}" for value in flat)
     quantum = _FLOOR * finite.max()
     if quantum > 0:
-        flat = np.where(np.isfinite(flat), np.round(flat / quantum) * quantum, flat)
+        flat = np.where(known, np.round(flat / quantum) * quantum, flat)
     return ",".join(f"{value + 0.0:.{digits}g}" for value in flat)

@@ -37,7 +37,7 @@ def motions(
         title: title of the figure.
 
     Raises:
-        UserError: the lists have different lengths, or a motion has not the shape of the times.
+        UserError: the lists have different lengths, a motion has not the shape of the times, or states have not two components.
     """
     time = np.asarray(time, dtype=float)
     if not len(true) or len({len(part) for part in (true, learned, observed, titles, notes)}) != 1:
@@ -46,6 +46,9 @@ def motions(
     for motion in (*true, *learned):
         if motion.shape != (time.size, 2):
             raise UserError(f"a motion has shape {motion.shape} but {time.size} times of two components are expected")
+    for states in observed:
+        if states.ndim != 2 or states.shape[1] != 2:
+            raise UserError(f"observed states have shape {states.shape} but rows of two components are expected")
     with style.paper():
         figure = style.new_figure(3.7 * len(titles) + 0.6, 6.6)
         upper, lower = figure.subplots(2, len(titles), squeeze=False, sharey="row", height_ratios=(1.0, 1.25))

@@ -31,10 +31,11 @@ def seed_strip(
     coefficient_name: str = r"$\beta$",
     data_name: str = r"$N_f$",
     columns: int = 4,
+    logarithmic: bool = True,
 ) -> style.BookFigure:
     """Draws every run of a few cells: a panel a cell, a point a seed, a bar at the mean, the published band.
 
-    The vertical axis is logarithmic. A published value is drawn with its reading accuracy (+-5 % of the
+    The vertical axis is logarithmic unless told otherwise. A published value is drawn with its reading accuracy (+-5 % of the
     colour range), open downwards where the figure shows its lowest colour and upwards where it shows its
     highest.
 
@@ -52,6 +53,7 @@ def seed_strip(
         coefficient_name: symbol of the coefficient, for the panel titles.
         data_name: symbol of the amount of data, for the panel titles.
         columns: panels beside each other at most.
+        logarithmic: whether the vertical axis is.
 
     Raises:
         UserError: a column is missing, there is no run, or a finite value is not positive.
@@ -69,12 +71,12 @@ def seed_strip(
     groups = list(runs.groupby(["n_data", "coefficient"], sort=True))
     rows = -(-len(groups) // columns)
     columns = -(-len(groups) // rows)
-    limits = _limits(runs[value].to_numpy(dtype=float), threshold)
+    limits = _limits(runs[value].to_numpy(dtype=float), threshold, 2.2 if logarithmic else 1.1)
     with style.paper():
         figure = style.new_figure(1.2 + 2.55 * columns, 1.35 + 2.5 * rows)
         panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for axes, ((n_data, coefficient), cell) in zip(panels, groups, strict=False):
-            axes.set_yscale("log")
+            axes.set_yscale("log" if logarithmic else "linear")
             axes.set_ylim(limits)
             _cell(axes, cell, x, value, order)
             if threshold is not None:
@@ -84,8 +86,9 @@ def seed_strip(
             axes.set_title(f"{coefficient_name} = {coefficient:g}, {data_name} = {n_data:,.10g}", fontsize=10.5)
             axes.set_xlim(-0.6, len(order) - 0.4)
             axes.set_xticks(range(len(order)), [f"{v:,.10g}" if np.isreal(v) else str(v) for v in order])
-            axes.yaxis.set_major_locator(LogLocator(numticks=8))
-            axes.yaxis.set_minor_formatter(NullFormatter())
+            if logarithmic:
+                axes.yaxis.set_major_locator(LogLocator(numticks=8))
+                axes.yaxis.set_minor_formatter(NullFormatter())
             axes.spines[["top", "right"]].set_visible(False)
             axes.set(xlabel="", ylabel="")
         for axes in panels[len(groups) :]:
@@ -110,9 +113,9 @@ def seed_strip(
     return figure
 
 
-def _limits(values: np.ndarray, threshold: float | None) -> tuple[float, float]:
+def _limits(values: np.ndarray, threshold: float | None, factor: float) -> tuple[float, float]:
     finite = [*values[np.isfinite(values)], *([threshold] if threshold else [])] or [1.0]
-    return float(min(finite)) / 2.2, float(max(finite)) * 2.2
+    return float(min(finite)) / factor, float(max(finite)) * factor
 
 
 def _offsets(values: pd.Series, near: float = 0.09, step: float = 0.12) -> pd.Series:

@@ -19,6 +19,8 @@ LOSS, EIGENVALUE = "#1f77b4", "#d62728"
 EARLY, LATE = "#5bbd8f", "#f2a3bf"
 """Shades of the two phases: the paper's green and pink."""
 
+SWITCH = "#20242a"
+
 
 @dataclass(frozen=True)
 class Trajectory:
@@ -30,6 +32,7 @@ class Trajectory:
         loss: training loss, ``[S, K]``; NaN after a seed has ended.
         eigenvalue: largest eigenvalue of the Hessian, ``[S, K]``.
         split: iteration that separates the early from the late phase; no phases if None.
+        switch: iteration at which another optimiser takes over; not marked if None.
     """
 
     title: str
@@ -37,6 +40,7 @@ class Trajectory:
     loss: ArrayLike
     eigenvalue: ArrayLike
     split: float | None = None
+    switch: float | None = None
 
 
 def trajectories(
@@ -44,6 +48,7 @@ def trajectories(
     *,
     title: str,
     phases: tuple[str, str] = ("early phase", "late phase"),
+    switch: str = "another optimiser takes over",
     columns: int = 2,
 ) -> style.BookFigure:
     """Draws loss (blue, left axis) and largest eigenvalue (red, dashed, right axis) over the iterations.
@@ -55,6 +60,7 @@ def trajectories(
         panels: one entry a cell.
         title: title of the figure.
         phases: names of what lies before and after a panel's ``split``.
+        switch: name of what happens at a panel's ``switch``.
         columns: panels beside each other at most.
 
     Raises:
@@ -78,6 +84,8 @@ def trajectories(
                 left.axvspan(ends[0], panel.split, color=EARLY, alpha=0.16, linewidth=0, gid="early")
                 left.axvspan(panel.split, ends[1], color=LATE, alpha=0.22, linewidth=0, gid="late")
                 left.axvline(panel.split, color="#40464d", linewidth=1.1, linestyle="--", gid="split")
+            if panel.switch is not None:
+                left.axvline(panel.switch, color=SWITCH, linewidth=1.3, linestyle=":", gid="switch")
             left.set_title(panel.title)
             left.set_xlabel("iteration")
             left.set_ylabel("training loss", color=LOSS)
@@ -92,8 +100,10 @@ def trajectories(
             handles.append(Line2D([], [], color="#70777f", linewidth=0.8, alpha=0.6, label="single seeds, thin"))
         if any(panel.split is not None for panel in panels):
             handles += [Patch(color=EARLY, alpha=0.16, label=phases[0]), Patch(color=LATE, alpha=0.22, label=phases[1])]
+        if any(panel.switch is not None for panel in panels):
+            handles.append(Line2D([], [], color=SWITCH, linewidth=1.3, linestyle=":", label=switch))
         figure.suptitle(title)
-        figure.legend(handles=handles, loc="outside lower center", ncols=5)
+        figure.legend(handles=handles, loc="outside lower center", ncols=5 if len(handles) < 6 else 3)
     return figure
 
 
@@ -112,8 +122,10 @@ def _checked(panel: Trajectory) -> tuple[NDArray, NDArray, NDArray]:
             raise UserError(
                 f"a logarithmic axis needs positive values, but {panel.title!r} has the {name} {np.nanmin(values):g}"
             )
-    if panel.split is not None and not iterations[0] <= panel.split <= iterations[-1]:
-        raise UserError(f"split={panel.split:g} lies outside the iterations of {panel.title!r}")
+    for name in ("split", "switch"):
+        at = getattr(panel, name)
+        if at is not None and not iterations[0] <= at <= iterations[-1]:
+            raise UserError(f"{name}={at:g} lies outside the iterations of {panel.title!r}")
     return iterations, loss, eigenvalue
 
 

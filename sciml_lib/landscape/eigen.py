@@ -21,7 +21,7 @@ RANKS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 """What an eigenvalue is judged by; the highest comes first."""
 
-NO_CURVATURE = "have a Hessian that is zero, so nothing in it leads; leave them out"
+NO_CURVATURE = "a Hessian that is zero, so nothing in it leads; leave them out"
 
 
 @dataclass(frozen=True)

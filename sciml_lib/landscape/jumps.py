@@ -58,7 +58,7 @@ def step_norms(points: Tensor) -> Tensor:
     return torch.stack(norms) if norms else points.new_zeros(0, points.shape[1], dtype=torch.float64)
 
 
-def power_law(steps: Sequence[float] | NDArray | Tensor) -> PowerLaw:
+def power_law(steps: Sequence[float] | NDArray | Tensor, *, largest: float | None = None) -> PowerLaw:
     """Fits a power law to the reciprocals of step lengths, by the method of Hodgkinson et al. (2022).
 
     The fit is that of the package ``powerlaw`` with its defaults: continuous values, maximum likelihood, and the smallest
@@ -66,6 +66,8 @@ def power_law(steps: Sequence[float] | NDArray | Tensor) -> PowerLaw:
 
     Args:
         steps: lengths of the steps of one member, ``[K]``.
+        largest: bound of the exponent. None for that of ``powerlaw``, which is 3 in its release 2.0: a law that falls faster
+            is then fitted to another part of the steps, or not at all. Infinity for no bound.
 
     Returns:
         The law, and how many steps were dropped.
@@ -89,7 +91,8 @@ def power_law(steps: Sequence[float] | NDArray | Tensor) -> PowerLaw:
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package warns of its own deprecated names, once for each value it tries
-        fit = powerlaw.Fit(1.0 / kept, verbose=0)
+        bound = {} if largest is None else {"parameter_ranges": {"alpha": [1.0, largest]}}
+        fit = powerlaw.Fit(1.0 / kept, verbose=0, **bound)
         law = fit.power_law
         return PowerLaw(
             alpha=float(law.alpha),

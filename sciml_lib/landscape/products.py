@@ -20,8 +20,8 @@ Linearised = tuple[Tensor, Tensor, HessianProduct]
 class HessianOperator:
     """Products with the Hessians of M members, at one point of each.
 
-    Made by :meth:`of_problem` or :meth:`of_loss`. The loss is evaluated twice at once, and so is every member's first
-    product when a tool asks for it: eigenvalues of a loss that changes from call to call would mean nothing.
+    Made by :meth:`of_problem` or :meth:`of_loss`. Losses are evaluated twice, and so is one member's product when the first
+    ones are asked for: eigenvalues of a loss that changes from call to call would mean nothing.
 
     Attributes:
         params: the points, ``[M, P]``.
@@ -49,7 +49,7 @@ class HessianOperator:
         _check_finite("a loss that is", self.loss[:, None], everyone)
         _check_finite("a gradient that is", self.grad, everyone)
         _check_same("loss", self.loss[:, None], value(self.params)[:, None], everyone)
-        self._unchecked = torch.ones(len(params), dtype=torch.bool)  # whose product has not been made twice
+        self._fresh = torch.ones(len(params), dtype=torch.bool)  # who has not had a product
 
     @classmethod
     def of_problem(cls, problem: CurvedObjective, params: Tensor) -> HessianOperator:
@@ -110,15 +110,16 @@ class HessianOperator:
             ``[M, P]``; rows that are not wanted hold anything finite.
 
         Raises:
-            UserError: if a member's first product is not finite, or not the same when it is made again.
+            UserError: if a member's first product is not finite, or the very first changes when it is made again.
         """
         hv = self._product(v, wanted)
-        first = self._unchecked if wanted is None else self._unchecked & wanted
-        if first.any():
-            members = first.nonzero()[:, 0]
-            _check_finite("a Hessian that is", hv, members)
-            _check_same("Hessian", hv, self._product(v, first.clone()), members)
-            self._unchecked = self._unchecked & ~first
+        first = (self._fresh if wanted is None else self._fresh & wanted).nonzero()[:, 0]
+        if len(first):
+            _check_finite("a Hessian that is", hv, first)
+            if self._fresh.all():  # one member will do, and costs little
+                again = self._product(v, torch.arange(len(self)) == first[0])
+                _check_same("Hessian", hv, again, first[:1])
+            self._fresh[first] = False
         return hv
 
     def of_rows(self, v: Tensor, rows: Tensor) -> Tensor:
@@ -187,7 +188,7 @@ def _linearise_in_chunks(loss: Callable[[Tensor], Tensor], params: Tensor, chunk
 def _check_finite(what: str, of: Tensor, members: Tensor) -> None:
     """Refuses those among some members (CPU) in whose row of ``of [M, n]`` something is not finite."""
     finite = torch.isfinite(of[members.to(of.device)]).all(dim=1).cpu()
-    refuse(members[~finite], f"have {what} not finite; leave them out")
+    refuse(members[~finite], f"{what} not finite; leave them out")
 
 
 def _check_same(name: str, once: Tensor, again: Tensor, members: Tensor) -> None:
@@ -198,15 +199,15 @@ def _check_same(name: str, once: Tensor, again: Tensor, members: Tensor) -> None
     on = members.to(once.device)
     near = torch.finfo(once.dtype).eps ** 0.5 * torch.linalg.vector_norm(once[on], dim=1)
     same = (torch.linalg.vector_norm(once[on] - again[on], dim=1) <= near).cpu()
-    refuse(members[~same], f"have a {name} that changed when it was evaluated again; switch off what is random in the loss")
+    refuse(members[~same], f"a {name} that changed when it was evaluated again; switch off what is random in the loss")
 
 
 def refuse(members: Tensor, trouble: str) -> None:
     """Refuses members, by their numbers ``[m]``; nothing happens if there are none.
 
     Raises:
-        UserError: names them and says what the trouble is.
+        UserError: names them and says what they have.
     """
     if len(members):
         named = ", ".join(map(str, members[:8].tolist())) + (f" and {len(members) - 8} more" if len(members) > 8 else "")
-        raise UserError(f"members {named} {trouble}")
+        raise UserError(f"member {named} has {trouble}" if len(members) == 1 else f"members {named} have {trouble}")

@@ -130,8 +130,9 @@ def stage_words(stage: Any, *, brief: bool = False) -> str:
             f"{stage.solver.max_iterations:,} iterations of L-BFGS on data of its own"
         )
     if isinstance(stage, NNCG):
+        often = "every step" if stage.refresh == 1 else f"every {stage.refresh} steps"
         return (
-            f"{stage.steps:,} Newton steps (sketch of rank {stage.rank} renewed every {stage.refresh} steps, damping "
+            f"{stage.steps:,} Newton steps (sketch of rank {stage.rank} renewed {often}, damping "
             f"{stage.damping:g}, at most {stage.cg_iterations:,} iterations of conjugate gradients)"
         )
     text = f"up to {stage.max_iterations:,} iterations of L-BFGS"

@@ -55,12 +55,12 @@ def against_published(panels: Mapping[str, Panel]) -> str:
         values = [_against(panel, quantity) for quantity in ("train_loss", "test_error")]
         kappa = "n/a" if np.isnan(result.kappa) else f"{result.kappa:.2f} ({strength(result.kappa)})"
         equal = f"{percent(result.share_equal)} of {counted(result.n, 'cell')}" if result.n else "none can be compared"
-        rows.append([name, equal, kappa, *(f"{ratio:.2g}" for ratio, _, _ in values), *(f"{rho:.2f}" for _, rho, _ in values)])
+        rows.append([name, equal, kappa, *(_known(r) for r, _, _ in values), *(_known(rho, ".2f") for _, rho, _ in values)])
     header = ["map", "equal labels", "Cohen's kappa", "published over our training loss", "published over our test error"]
     text = table([*header, "rank correlation, training loss", "rank correlation, test error"], rows)
     return (
-        f"{text}\n\nRatios are those of the median cell. Both columns on values leave out the cells that the published colours "
-        "cut off at the ends of their scale, or hide under a line."
+        f"{text}\n\nRatios are those of the median cell. The four columns on values leave out the cells that the published "
+        "colours cut off at the ends of their scale, or hide under a line."
     )
 
 
@@ -74,6 +74,10 @@ def _against(panel: Panel, quantity: str) -> tuple[float, float, int]:
     if len(both) < 3:
         return np.nan, np.nan, len(both)
     return float((both["theirs"] / both["ours"]).median()), _rank(both["ours"], both["theirs"]), len(both)
+
+
+def _known(value: float, form: str = ".2g") -> str:
+    return "n/a" if np.isnan(value) else f"{value:{form}}"
 
 
 def _rank(a: np.ndarray, b: np.ndarray) -> float:
@@ -90,17 +94,20 @@ def who_was_drawn(panels: Mapping[str, Panel]) -> str:
     rows, off = [], {}
     for name, panel in panels.items():
         ratios = [_against(panel, quantity)[0] for quantity in ("train_loss", "test_error")]
-        off[name] = float(np.nansum(np.abs(np.log10(ratios))))
+        distance = float(np.sum(np.abs(np.log10(ratios))))
+        off[name] = np.inf if np.isnan(distance) else distance
         highest = float(panel.train.max())
-        rows.append([name, number(panel.thresholds.train), number(highest), *(f"{ratio:.2g}" for ratio in ratios)])
+        rows.append([name, number(panel.thresholds.train), number(highest), *map(_known, ratios)])
     header = ["our map", "its $T_\\mathrm{train}$ in Table 5", "its highest training loss"]
     text = table([*header, "published over ours: training loss", "published over ours: test error"], rows)
     nearest = min(off, key=off.get)
     below = [name for name, panel in panels.items() if float(panel.train.max()) < top]
-    text += f"\n\nThe published colours of the training loss end at {number(top)}. "
     if below and len(below) < len(panels):
-        text += f"No cell of our map with {listed(below)} gets that far. "
-    return text + f"In both values together the published map is nearest to *{nearest}*."
+        text += (
+            f"\n\nThe published colours of the training loss end at {number(top)}. No cell of our map with {listed(below)} "
+            "gets that far."
+        )
+    return text if np.isinf(off[nearest]) else f"{text}\n\nIn both values together the published map is nearest to *{nearest}*."
 
 
 def second_regime(panels: Mapping[str, Panel]) -> str:
@@ -255,7 +262,7 @@ def _rank_in(panel: Panel, values: xr.DataArray) -> float:
     return float(stats.mannwhitneyu(over, well).statistic / (over.size * well.size))
 
 
-def readings(base: Panel, variants: Mapping[str, Panel]) -> str:
+def other_readings(base: Panel, variants: Mapping[str, Panel]) -> str:
     """Tabulates what other readings of paper and code change on the cells of a map.
 
     Args:
@@ -303,13 +310,13 @@ def what_matters(node: Panel, raw: Panel, pinode: Panel, data: Panel) -> str:
     level = node.thresholds.train
     above = [int((panel.train > level).sum()) for panel in (node, raw)]
     sphere = (
-        f"*The sphere.* A NODE that sees angle and velocity has a loss {number(loss)} times smaller in the median cell, and a "
-        f"test error {number(error)} times smaller. On the sphere {above[0]} of {node.train.size} cells are above the training "
+        f"*The sphere.* A NODE that sees angle and velocity has a loss {_times(loss)} in the median cell, and a "
+        f"test error {_times(error)}. On the sphere {above[0]} of {node.train.size} cells are above the training "
         f"threshold, here {above[1]}"
     )
     sphere += (
         " (in other units, but far from it): the Regime II of the NODE is that of its representation."
-        if above[1] < above[0]
+        if above[1] == 0 < above[0]
         else "."
     )
     change = 1.0 / _median_ratio(pinode, data, "test_error") - 1.0
@@ -329,8 +336,15 @@ def what_matters(node: Panel, raw: Panel, pinode: Panel, data: Panel) -> str:
     return f"{sphere}\n\n{physics}"
 
 
+def _times(ratio: float) -> str:
+    """By what factor a number is smaller, or larger."""
+    return f"{number(ratio)} times smaller" if ratio >= 1 else f"{number(1 / ratio)} times larger"
+
+
 def _by(change: float) -> str:
     """A relative change in words."""
+    if round(100 * change) == 0:
+        return "the same"
     return f"{percent(abs(change))} {'larger' if change > 0 else 'smaller'}"
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import time
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -104,9 +105,17 @@ class Study(ABC):
     def recipe(self, profile: str) -> dict[str, Any]:
         """The numbers that an item's values depend on beside its own coordinates, as plain data."""
 
+    def sweeps(self, profile: str) -> tuple[str, ...]:
+        """Ids of the sweeps whose networks it takes."""
+        return tuple(sorted({item.sweep for item in self.items(profile)}))
+
+    def groups(self, items: Sequence[Item]) -> list[list[Item]]:
+        """Items that are computed together; a time limit is looked at between two groups, so that no work is lost."""
+        return [[item] for item in items]
+
     @abstractmethod
-    def compute(self, items: Sequence[Item], profile: str, context: Context) -> Iterator[tuple[Item, Arrays]]:
-        """Computes items one after the other, or several together."""
+    def compute(self, group: Sequence[Item], profile: str, context: Context) -> Iterator[tuple[Item, Arrays]]:
+        """Computes the items of one group."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +170,14 @@ def run(
 ) -> tuple[int, int]:
     """Computes what a study lacks, and stores it item by item.
 
+    Args:
+        study: which.
+        profile: smoke, laptop or paper.
+        runs: the folder of all stores; None for the default.
+        device: what computes.
+        time_limit: seconds after which no further group of items is begun.
+        progress: whether a bar is shown.
+
     Returns:
         How many items are new, and how many are stored in all.
 
@@ -171,6 +188,7 @@ def run(
     _check(profile)
     start, folder, target = time.monotonic(), folder_of(study, profile, runs), devices.resolve(device)
     items = study.items(profile)
+    _manifest(study, profile, folder)
     missing = [item for item in items if not (folder / f"{item.key}.npz").exists()]
     if not missing:
         return 0, len(items)
@@ -183,14 +201,16 @@ def run(
             new = 0
             options = {} if progress else {"disable": True}
             with tqdm(total=len(missing), desc=f"{study.id} ({profile})", unit="item", **options) as bar:
-                for item, arrays in study.compute(missing, profile, Context(target, _path(runs), profile)):
-                    buffer = io.BytesIO()
-                    np.savez_compressed(buffer, **arrays)
-                    store.replace(folder / f"{item.key}.npz", buffer.getvalue())
-                    manifest = _updated(manifest, study, profile, devices.label(target))
-                    store.replace(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
-                    new += 1
-                    bar.update()
+                for group in study.groups(missing):
+                    for item, arrays in study.compute(group, profile, Context(target, _path(runs), profile)):
+                        buffer = io.BytesIO()
+                        np.savez_compressed(buffer, **arrays)
+                        manifest = _updated(manifest, study, profile, devices.label(target))
+                        # Before the item: a cut between the two must not leave one of which nobody knows how it was made.
+                        store.replace(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+                        store.replace(folder / f"{item.key}.npz", buffer.getvalue())
+                        new += 1
+                        bar.update()
                     if time_limit is not None and time.monotonic() - start > time_limit:
                         break
         finally:
@@ -218,9 +238,9 @@ def load(study: Study, profile: str = "laptop", runs: str | os.PathLike[str] | N
         if manifest is None or not path.exists():
             continue
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:  # of a path it may leave a file open
                 found[item] = {name: archive[name] for name in archive.files}
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise UserError(
                 f"{path} is damaged ({type(error).__name__}); remove it and give `{command(study, profile)}`"
             ) from None
@@ -253,8 +273,9 @@ def load_or_run(
         UserError: as :func:`load`.
     """
     _check(profile)
+    devices.resolve(device)
     if profile == "smoke":
-        for sweep in sorted({item.sweep for item in study.items(profile)}):
+        for sweep in study.sweeps(profile):
             dataset.load_or_train(sweep, profile, runs=runs, device=device)
         run(study, profile, runs=runs, device=device, progress=False)
     return load(study, profile, runs)
@@ -308,10 +329,13 @@ def _manifest(study: Study, profile: str, folder: Path) -> dict[str, Any] | None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         same = content["recipe_hash"] == _recipe_hash(study, profile)
+        complete = {"recipe", "versions", "devices", "commit", "created", "updated"} <= set(content)
     except (ValueError, KeyError, TypeError):
         raise UserError(
             f"{path} is damaged; restore it, or move the folder away and give `{command(study, profile)}`"
         ) from None
+    if not complete:
+        raise UserError(f"{path} is damaged; restore it, or move the folder away and give `{command(study, profile)}`")
     if not same:
         raise UserError(
             f"{path} was made with other numbers than the study {study.id} has now; move the folder away and compute it anew "

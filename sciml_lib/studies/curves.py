@@ -42,21 +42,30 @@ class Curves(Study):
             "paper": {"points": 51, "iterations": 1_000, "shown": 101},
         }[profile]
 
-    def compute(self, items: Sequence[Item], profile: str, context: Context) -> Iterator[tuple[Item, Arrays]]:
-        """Curves of one cell together."""
+    def sweeps(self, profile: str) -> tuple[str, ...]:
+        """Those of both ends."""
+        return (CONVECTION, TARGET)
+
+    def groups(self, items: Sequence[Item]) -> list[list[Item]]:
+        """The curves of one cell."""
+        cells: dict[tuple[float, int], list[Item]] = {}
+        for item in items:
+            cells.setdefault((item.coefficient, item.n_data), []).append(item)
+        return list(cells.values())
+
+    def compute(self, group: Sequence[Item], profile: str, context: Context) -> Iterator[tuple[Item, Arrays]]:
+        """The group's curves together."""
         recipe = self.recipe(profile)
         solver = replace(SOLVER, max_iterations=recipe["iterations"])
-        for cell in sorted({(item.n_data, item.coefficient) for item in items}):
-            group = [item for item in items if (item.n_data, item.coefficient) == cell]
-            problem, a = context.problem(group), context.trained(group)
-            b = context.trained([replace(item, sweep=TARGET, seed=0) for item in group])
-            fit = train_bezier(problem, a, b, points=recipe["points"], solver=solver, progress=False)
-            t = torch.linspace(0.0, 1.0, recipe["shown"], dtype=torch.float64)
-            curves = {"bezier": bezier(a, fit.middle, b, t), "straight": straight(a, b, t)}
-            values = {
-                f"{name}_{quantity}": along(function, points)
-                for name, points in curves.items()
-                for quantity, function in (("loss", problem.value), ("error", problem.test_error))
-            }
-            for i, item in enumerate(group):
-                yield item, {"t": t.numpy()} | {name: part[:, i].double().cpu().numpy() for name, part in values.items()}
+        problem, a = context.problem(group), context.trained(group)
+        b = context.trained([replace(item, sweep=TARGET, seed=0) for item in group])
+        fit = train_bezier(problem, a, b, points=recipe["points"], solver=solver, progress=False)
+        t = torch.linspace(0.0, 1.0, recipe["shown"], dtype=torch.float64)
+        curves = {"bezier": bezier(a, fit.middle, b, t), "straight": straight(a, b, t)}
+        values = {
+            f"{name}_{quantity}": along(function, points)
+            for name, points in curves.items()
+            for quantity, function in (("loss", problem.value), ("error", problem.test_error))
+        }
+        for i, item in enumerate(group):
+            yield item, {"t": t.numpy()} | {name: part[:, i].double().cpu().numpy() for name, part in values.items()}

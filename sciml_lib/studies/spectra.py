@@ -36,12 +36,15 @@ class Spectra(Study):
         """Steps and starts of the quadrature."""
         return {"steps": 10, "starts": 2} if profile == "smoke" else {"steps": 100, "starts": 10}
 
-    def compute(self, items: Sequence[Item], profile: str, context: Context) -> Iterator[tuple[Item, Arrays]]:
-        """One quadrature for all networks that can be one ensemble."""
-        for group in together(list(items)):
-            problem = context.problem(group)
-            seeds = [item.seed for item in group]
-            params = problem.init(seeds) if group[0].variant == "before" else context.trained(group)
-            spectrum = slq(HessianOperator.of_problem(problem, params), seeds=seeds, **self.recipe(profile))
-            for item, nodes, weights in zip(group, spectrum.nodes, spectrum.weights, strict=True):
-                yield item, {"nodes": nodes.numpy(), "weights": weights.numpy()}
+    def groups(self, items: Sequence[Item]) -> list[list[Item]]:
+        """All networks that can be one ensemble."""
+        return together(list(items))
+
+    def compute(self, group: Sequence[Item], profile: str, context: Context) -> Iterator[tuple[Item, Arrays]]:
+        """One quadrature for the whole group."""
+        problem = context.problem(group)
+        seeds = [item.seed for item in group]
+        params = problem.init(seeds) if group[0].variant == "before" else context.trained(group)
+        spectrum = slq(HessianOperator.of_problem(problem, params), seeds=seeds, **self.recipe(profile))
+        for item, nodes, weights in zip(group, spectrum.nodes, spectrum.weights, strict=True):
+            yield item, {"nodes": nodes.numpy(), "weights": weights.numpy()}

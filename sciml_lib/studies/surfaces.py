@@ -44,10 +44,10 @@ class Surfaces(Study):
         resolution = {"smoke": 7, "laptop": 51, "paper": 401}[profile]
         return {"resolution": resolution, "radius": RADIUS, "rise": RISE, "scaling": "tensor"}
 
-    def compute(self, items: Sequence[Item], profile: str, context: Context) -> Iterator[tuple[Item, Arrays]]:
+    def compute(self, group: Sequence[Item], profile: str, context: Context) -> Iterator[tuple[Item, Arrays]]:
         """One surface after the other."""
         recipe = self.recipe(profile)
-        for item in items:
+        for item in group:
             problem, center = context.problem([item]), context.trained([item])
             if item.variant == "random":
                 values, directions = np.full(2, np.nan), random_directions(center[0], item.seed)

@@ -9,19 +9,29 @@ import numpy as np
 import torch
 
 from sciml_lib.landscape import HessianOperator, Recorder, hutch_pp, lanczos
+from sciml_lib.optim import Adam
 from sciml_lib.studies.base import Arrays, Context, Item, Study, train_watched
 from sciml_lib.studies.cells import CONVECTION, SMOKE, items, together
 from sciml_lib.sweeps import catalog
+from sciml_lib.sweeps.spec import Plan
 
 LAST = 20_000
 """No run of these has more iterations."""
 
 
+def warm_up(plan: Plan) -> int:
+    """Iterations of Adam before the first of L-BFGS."""
+    return sum(stage.steps for stage in plan.strategy.stages if isinstance(stage, Adam))
+
+
 class Trajectories(Study):
     """Points of training at iterations that are evenly spaced on a logarithmic scale, and at the end.
 
-    The runs are trained once more, by the recipe of their sweep, with somebody watching; that disturbs nothing. Numbers of
-    iterations count the warm-up with Adam, too.
+    Where a warm-up comes first its end is one of them, and the spacing begins anew: the paper's figures begin with L-BFGS, and
+    of a log scale of 20,000 iterations little would be left for the few hundred that it often needs. Numbers of iterations
+    count the warm-up, too.
+
+    The runs are trained once more, by the recipe of their sweep, with somebody watching; that disturbs nothing.
     """
 
     id = "trajectories"
@@ -36,36 +46,41 @@ class Trajectories(Study):
         return found + items({CONVECTION: ((5.0, 15_000),)}, {CONVECTION: 1 if profile == "laptop" else 5})
 
     def recipe(self, profile: str) -> dict[str, Any]:
-        """How many points, and the products of a trace."""
-        return {"points": 5, "products": 6} if profile == "smoke" else {"points": 40, "products": 30}
+        """How many points from the start on and from the end of the warm-up on, and the products of a trace."""
+        return {"points": 5, "products": 6} if profile == "smoke" else {"points": 40, "later": 20, "products": 30}
 
-    def compute(self, items: Sequence[Item], profile: str, context: Context) -> Iterator[tuple[Item, Arrays]]:
-        """Trains all runs with equally much data together, then measures point by point."""
+    def groups(self, items: Sequence[Item]) -> list[list[Item]]:
+        """All runs with equally much data."""
+        return together(list(items))
+
+    def compute(self, group: Sequence[Item], profile: str, context: Context) -> Iterator[tuple[Item, Arrays]]:
+        """Trains the runs together, then measures them point by point."""
         recipe = self.recipe(profile)
-        at = [0, *np.unique(np.geomspace(1, LAST, recipe["points"]).round().astype(int)).tolist()]
         # Amounts of data beyond the profile's own are trained by the same recipe.
         plan = catalog.get(CONVECTION).at("smoke" if profile == "smoke" else "paper")
-        for group in together(list(items)):
-            cells = [item.cell for item in group]
-            problem = plan.problem(cells, context.device)
-            recorder = Recorder(at=at, start=problem.init([cell.seed for cell in cells]))
-            results = train_watched(plan, cells, context.device, recorder)
-            for i, item in enumerate(group):
-                points = recorder.points[i]
-                one = problem.select([i] * len(points))
-                params = torch.stack([p for _, p in points]).to(context.device)
-                operator = HessianOperator.of_problem(one, params)
-                seeds = [item.seed] * len(points)
-                pairs, trace = lanczos(operator, seeds=seeds), hutch_pp(operator, products=recipe["products"], seeds=seeds)
-                yield (
-                    item,
-                    {
-                        "iteration": np.array([number for number, _ in points]),
-                        "loss": operator.loss.double().cpu().numpy(),
-                        "lambda_max": pairs.values[:, 0].numpy(),
-                        "residual": pairs.residuals[:, 0].numpy(),
-                        "trace": trace.value.numpy(),
-                        "trace_error": trace.error.numpy(),
-                        "test_error": np.array(results[item.cell].test_error),
-                    },
-                )
+        warm = warm_up(plan)
+        later = warm + np.geomspace(1, LAST - warm, recipe["later"]) if "later" in recipe else []
+        at = np.unique(np.concatenate([[0, warm], np.geomspace(1, LAST, recipe["points"]), later]).round().astype(int)).tolist()
+        cells = [item.cell for item in group]
+        problem = plan.problem(cells, context.device)
+        recorder = Recorder(at=at, start=problem.init([cell.seed for cell in cells]))
+        results = train_watched(plan, cells, context.device, recorder)
+        for i, item in enumerate(group):
+            points = recorder.points[i]
+            one = problem.select([i] * len(points))
+            params = torch.stack([p for _, p in points]).to(context.device)
+            operator = HessianOperator.of_problem(one, params)
+            seeds = [item.seed] * len(points)
+            pairs, trace = lanczos(operator, seeds=seeds), hutch_pp(operator, products=recipe["products"], seeds=seeds)
+            yield (
+                item,
+                {
+                    "iteration": np.array([number for number, _ in points]),
+                    "loss": operator.loss.double().cpu().numpy(),
+                    "lambda_max": pairs.values[:, 0].numpy(),
+                    "residual": pairs.residuals[:, 0].numpy(),
+                    "trace": trace.value.numpy(),
+                    "trace_error": trace.error.numpy(),
+                    "test_error": np.array(results[item.cell].test_error),
+                },
+            )

@@ -31,7 +31,8 @@ and the trace with its standard error."""
 COLUMNS = ("coefficient", "n_data", "seed", *QUANTITIES, "seconds", "device", "commit")
 
 TRACE_PRODUCTS = 60
-"""Hessian products that a trace may take; with these its standard error was below a tenth of a per cent on trained PINNs."""
+"""Hessian products that a trace may take; with these its standard error was below a tenth of a per cent for 280 of
+312 trained PINNs, and 0.3 per cent at most."""
 
 MEMBERS = 16
 """Runs that are measured side by side: a stop loses at most these."""
@@ -61,8 +62,7 @@ class Measured:
         text = f"{self.plan.sweep.id}, {self.plan.profile}: the curvature of {self.done} runs is stored, {self.new} of them new"
         if self.left_out:
             text += f"; {self.left_out} stored runs were left out, whose parameters are not finite or not stored"
-        again = f"python -m sciml_lib measure {self.plan.sweep.id} --profile {self.plan.profile}"
-        return f"{text}; stopped by the time limit; go on with `{again}`" if self.stopped else text
+        return f"{text}; stopped by the time limit; go on with `{command(self.plan)}`" if self.stopped else text
 
 
 def measure(
@@ -117,18 +117,49 @@ def measure(
     return Measured(plan, new, len(set(wanted) & set(done)) + new, len(stored.rows) - len(wanted), stopped)
 
 
+def left(plan: Plan, runs: str | os.PathLike[str] | None = None) -> int:
+    """How many stored runs can be measured, and have not been.
+
+    Raises:
+        UserError: if the store or its parameters are not in order.
+    """
+    stored = store.read(plan, runs)
+    measurable = _parameters(plan, stored.folder)
+    return len({row.cell for row in stored.rows if row.cell in measurable} - set(read(stored.folder)))
+
+
+def spent(plan: Plan, runs: str | os.PathLike[str] | None = None) -> tuple[int, float]:
+    """How many runs of a sweep have been measured, and how many seconds that took.
+
+    Raises:
+        UserError: if the file is damaged.
+    """
+    lines = [seconds for _, _, seconds in _lines_of(store.folder_of(plan, runs))]
+    return len(lines), float(sum(lines))
+
+
+def command(plan: Plan) -> str:
+    """What to type to measure a sweep, or to go on with it."""
+    return f"python -m sciml_lib measure {plan.sweep.id} --profile {plan.profile}"
+
+
 def read(folder: Path) -> dict[Cell, dict[str, float]]:
     """Reads what has been measured in the folder of a store, by run; a line that was cut off is left out.
 
     Raises:
         UserError: if the file is not what :func:`measure` writes.
     """
+    return {cell: numbers for cell, numbers, _ in _lines_of(folder)}
+
+
+def _lines_of(folder: Path) -> list[tuple[Cell, dict[str, float], float]]:
+    """The file line by line: the run, what was measured, and the seconds that it took."""
     path = folder / NAME
     if not path.exists():
-        return {}
+        return []
     with path.open(newline="", encoding="utf-8") as file:
         lines = list(csv.reader(file))
-    found: dict[Cell, dict[str, float]] = {}
+    found = []
     try:
         if tuple(lines[0]) != COLUMNS:
             raise ValueError
@@ -137,7 +168,7 @@ def read(folder: Path) -> dict[Cell, dict[str, float]]:
                 break
             text = dict(zip(COLUMNS, line, strict=True))
             cell = Cell(float(text["coefficient"]), int(text["n_data"]), int(text["seed"]))
-            found[cell] = {name: float(text[name]) for name in QUANTITIES}
+            found.append((cell, {name: float(text[name]) for name in QUANTITIES}, float(text["seconds"])))
     except (ValueError, IndexError):
         raise UserError(f"{path} is damaged; move it away and measure again: nothing that was trained is in it") from None
     return found

@@ -91,6 +91,48 @@ def load_or_train(
     return _dataset(plan, stored, chosen)
 
 
+def load_measured(
+    sweep_id: str,
+    profile: str = "laptop",
+    *,
+    runs: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    seeds: int | None = None,
+) -> xr.Dataset:
+    """Reads runs with their curvature; in the profile ``smoke`` what is missing of it is measured first, in seconds.
+
+    Args:
+        sweep_id: id of the sweep, such as ``pinn/convection/lbfgs``.
+        profile: ``smoke``, ``laptop`` or ``paper``.
+        runs: the folder of all stores; by default ``SCIML_RUNS`` of the environment, or ``runs/`` of the repository.
+        device: what trains and measures: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        seeds: only the first so many seeds of the plan; all by default.
+
+    Returns:
+        As :func:`load_or_train`, with the curvature of every run whose parameters are stored and finite.
+
+    Raises:
+        UserError: as :func:`load_or_train`, or if a run has not been measured; the message says what to type.
+    """
+    plan, options = catalog.get(sweep_id).at(profile), {"runs": runs, "device": device, "seeds": seeds}
+    found = load_or_train(sweep_id, profile, **options)
+    left = curvature.left(plan, runs)
+    if left and profile == "smoke":
+        curvature.measure(sweep_id, profile, runs=runs, device=device, progress=False)
+        found = load_or_train(sweep_id, profile, **options)
+    elif left:
+        raise UserError(
+            f"the curvature of {left} runs of {sweep_id}, profile {profile}, is not stored; measure it with "
+            f"`{curvature.command(plan)}` (it can be stopped at any moment and goes on by itself)"
+        )
+    if "lambda_max" not in found:
+        raise UserError(
+            f"no run of {sweep_id}, profile {profile}, has its parameters stored, so there is nothing to measure; train it "
+            f"with `{plan.command}`"
+        )
+    return found
+
+
 def _dataset(plan: Plan, stored: Stored, seeds: tuple[int, ...]) -> xr.Dataset:
     """Rows as arrays ``[coefficient, n_data, seed]``."""
     coordinates = {"coefficient": list(plan.coefficients), "n_data": list(plan.n_data), "seed": list(seeds)}

@@ -1,0 +1,192 @@
+"""Curvature at the ends of stored runs: against dense Hessians, stopped, cut off, damaged, and as columns of a data set."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+import sciml_lib
+from sciml_lib.cli import main
+from sciml_lib.errors import UserError
+from sciml_lib.panels import Panel
+from sciml_lib.strategies import Adam, Strategy
+from sciml_lib.sweeps import catalog, curvature, store
+from sciml_lib.sweeps.dataset import load_measured
+from sciml_lib.sweeps.setups import PINNSetup
+from sciml_lib.sweeps.spec import Cell, Plan, Reduction, Sweep
+
+# PyTorch's own forward differentiation still calls it.
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+
+TINY = Sweep(
+    id="pinn/convection/tiny",
+    title="Tiny, for tests",
+    system="convection",
+    coefficients=(0.5, 5.0),
+    n_data=(10, 20),
+    seeds=(0, 1),
+    setup=PINNSetup(hidden=(4,)),
+    strategy=Strategy((Adam(4),)),
+    reading="None.",
+    profiles={"smoke": Reduction(why="For tests."), "laptop": Reduction(why="For tests.", n_data=(10,))},
+)
+RUNS = 8
+
+
+@pytest.fixture
+def plan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Plan:
+    """A tiny sweep whose runs are trained and stored."""
+    monkeypatch.setitem(catalog.SWEEPS, TINY.id, TINY)
+    monkeypatch.setenv("SCIML_RUNS", str(tmp_path / "runs"))
+    torch.set_num_threads(1)
+    sciml_lib.run(TINY.id, "smoke", device="cpu")
+    return TINY.at("smoke")
+
+
+def measure(**options) -> curvature.Measured:
+    return curvature.measure(TINY.id, "smoke", device="cpu", progress=False, **options)
+
+
+def file_of(plan: Plan) -> Path:
+    return store.folder_of(plan) / curvature.NAME
+
+
+def replace_params(plan: Plan, cell: Cell, values: np.ndarray | None) -> None:
+    """Stores other parameters for a run, or none."""
+    path = store.folder_of(plan) / "arrays" / f"n{cell.n_data}.npz"
+    arrays = store.read_params(path)
+    if values is None:
+        del arrays[store.params_key(cell)]
+    else:
+        arrays[store.params_key(cell)] = values
+    np.savez(path, **arrays)
+
+
+def test_what_is_measured_is_what_the_dense_hessian_has(plan: Plan) -> None:
+    assert measure().done == RUNS
+    for cell, found in curvature.read(store.folder_of(plan)).items():
+        params = store.read_params(store.folder_of(plan) / "arrays" / f"n{cell.n_data}.npz")[store.params_key(cell)]
+        problem = plan.problem([cell], torch.device("cpu"))
+        hessian = torch.func.hessian(lambda x, problem=problem: problem.loss(x[None])[0])(torch.from_numpy(params))
+        values = torch.linalg.eigvalsh(hessian.double())
+        assert found["lambda_max"] == pytest.approx(float(values[-1]), rel=1e-3)
+        assert found["lambda_max_residual"] <= 2e-3 * found["lambda_max"]
+        assert found["trace"] == pytest.approx(float(values.sum()), rel=1e-3, abs=4 * found["trace_error"])
+        largest = float(values[values.abs().argmax()])
+        assert found["lambda_power"] <= largest * (1 + 1e-4) or largest < 0
+        assert found["lambda_power"] == pytest.approx(largest, rel=0.05)
+
+
+def test_a_stopped_measurement_goes_on(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curvature, "MEMBERS", 1)
+    ticks = iter(range(0, 1000, 10))
+    with monkeypatch.context() as patch:
+        patch.setattr(curvature.time, "monotonic", lambda: float(next(ticks)))
+        first = measure(time_limit=25.0)
+    assert (first.new, first.done, first.stopped) == (2, 2, True)
+    assert curvature.left(plan) == RUNS - 2
+    assert first.sentence.endswith(f"go on with `python -m sciml_lib measure {TINY.id} --profile smoke`")
+    before = file_of(plan).read_text()
+    second = measure()
+    assert (second.new, second.done, second.stopped) == (RUNS - 2, RUNS, False)
+    assert file_of(plan).read_text().startswith(before) and "stopped" not in second.sentence
+    assert measure().new == 0 and curvature.left(plan) == 0
+
+
+def test_how_a_run_is_measured_does_not_depend_on_who_is_beside_it(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure()
+    together = curvature.read(store.folder_of(plan))
+    file_of(plan).unlink()
+    monkeypatch.setattr(curvature, "MEMBERS", 1)
+    measure()
+    alone = curvature.read(store.folder_of(plan))
+    for cell, found in together.items():
+        for name in ("lambda_max", "trace"):
+            assert alone[cell][name] == pytest.approx(found[name], rel=1e-3, abs=4 * found["trace_error"])
+
+
+@pytest.mark.parametrize("kept", [3, 25, 60])
+def test_a_line_that_was_cut_off_is_measured_again(plan: Plan, kept: int) -> None:
+    measure()
+    whole = curvature.read(store.folder_of(plan))
+    text = file_of(plan).read_text()
+    *lines, last = text.splitlines(keepends=True)
+    file_of(plan).write_text("".join(lines) + last[:kept])
+    assert len(curvature.read(store.folder_of(plan))) == RUNS - 1
+    assert measure().new == 1
+    again = curvature.read(store.folder_of(plan))
+    assert again.keys() == whole.keys()
+    assert file_of(plan).read_text().startswith("".join(lines)) and file_of(plan).read_text().count("\n") == RUNS + 1
+
+
+@pytest.mark.parametrize("damage", ["lambda_max", "\x00", "0.5,10", "0.5,10,0,a,b,c,d,e,f,g,h\n0.5,10,1"])
+def test_a_damaged_file_is_refused_and_says_that_nothing_trained_is_lost(plan: Plan, damage: str) -> None:
+    measure()
+    text = file_of(plan).read_text()
+    head, *lines = text.splitlines()
+    file_of(plan).write_text("\n".join([damage if damage == "lambda_max" else head, damage, *lines]) + "\n")
+    for refused in (measure, lambda: sciml_lib.load(TINY.id, "smoke"), lambda: curvature.spent(plan)):
+        with pytest.raises(UserError, match="is damaged; move it away and measure again: nothing that was trained is in it"):
+            refused()
+
+
+def test_networks_that_are_not_finite_or_not_stored_are_left_out(plan: Plan) -> None:
+    gone, broken = plan.cells[0], plan.cells[1]
+    size = plan.sweep.setup.network().n_params
+    replace_params(plan, gone, None)
+    replace_params(plan, broken, np.full(size, np.nan, dtype=np.float32))
+    found = measure()
+    assert (found.new, found.left_out) == (RUNS - 2, 2)
+    assert "; 2 stored runs were left out, whose parameters are not finite or not stored" in found.sentence
+    assert {gone, broken}.isdisjoint(curvature.read(store.folder_of(plan)))
+    assert curvature.left(plan) == 0
+    data = load_measured(TINY.id, "smoke", device="cpu")
+    assert int(data["lambda_max"].isnull().sum()) == 2
+
+
+def test_a_sweep_that_is_unknown_or_empty_is_refused(plan: Plan) -> None:
+    with pytest.raises(UserError, match="unknown sweep 'pinn/convection/tinny'"):
+        curvature.measure("pinn/convection/tinny", "smoke")
+    with pytest.raises(UserError, match="no runs of pinn/convection/tiny, profile laptop, are stored; train them with"):
+        curvature.measure(TINY.id, "laptop")
+
+
+def test_columns_appear_once_something_is_measured(plan: Plan) -> None:
+    assert not set(curvature.QUANTITIES) & set(sciml_lib.load(TINY.id, "smoke").data_vars)
+    measure()
+    data, numbers = sciml_lib.load(TINY.id, "smoke"), curvature.read(store.folder_of(plan))
+    for cell, found in numbers.items():
+        for name in curvature.QUANTITIES:
+            assert float(data[name].sel(coefficient=cell.coefficient, n_data=cell.n_data, seed=cell.seed)) == found[name]
+    assert curvature.spent(plan)[0] == RUNS
+
+
+def test_a_chapter_gets_the_curvature_in_smoke_and_elsewhere_a_command(plan: Plan) -> None:
+    panel = Panel.measured(TINY.id, "smoke", "cpu", seeds=9)
+    assert panel.seeded("lambda_max").shape == (2, 2, 2) and bool(panel.seeded("lambda_max").notnull().all())
+    assert file_of(plan).exists()
+    with pytest.raises(
+        UserError, match=r"the curvature of 4 runs of .* is not stored; measure it with `python -m sciml_lib measure pinn"
+    ):
+        Panel.measured(TINY.id, "laptop", "cpu")
+    curvature.measure(TINY.id, "laptop", device="cpu", progress=False)
+    assert Panel.measured(TINY.id, "laptop", "cpu", seeds=1).seeded("trace").shape == (2, 1, 1)
+
+
+def test_runs_without_any_parameters_cannot_be_measured(plan: Plan) -> None:
+    for path in (store.folder_of(plan) / "arrays").iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match="has its parameters stored, so there is nothing to measure; train it with"):
+        load_measured(TINY.id, "smoke", device="cpu")
+
+
+def test_the_command_measures_and_says_so(plan: Plan) -> None:
+    result = CliRunner().invoke(main, shlex.split(f"measure {TINY.id} --profile smoke --device cpu --quiet"))
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{TINY.id}, smoke: the curvature of 8 runs is stored, 8 of them new\n"
+    assert CliRunner().invoke(main, shlex.split("measure pinn/convection/tinny")).exit_code == 2
