@@ -200,6 +200,9 @@ def test_the_phases_part_where_nine_tenths_of_the_rise_are_done() -> None:
     spike[1] = 1000.0
     (runs,) = sharpening.trainings(study({(5.0, 100): [training(RISING), training(spike), training(RISING)]})).values()
     assert sharpening.split(runs) == 1000.0  # a spike of one seed does not move it
+    high = training(4 * RISING[:8], FALLING[:8], AT[:8])
+    (runs,) = sharpening.trainings(study({(5.0, 100): [training(RISING), high]})).values()
+    assert sharpening.split(runs) == 1000.0  # nor does a seed that ends
     flat = study({(5.0, 100): [training(np.linspace(1, 1.4, 10))]})
     assert sharpening.split(*sharpening.trainings(flat).values()) is None
     assert "At β = 5 with 100 points the median nowhere rises by a factor of 1.5" in narrative.sharpening_table(flat)
@@ -210,7 +213,8 @@ def test_seeds_of_different_length_are_laid_side_by_side() -> None:
     grid, losses, eigenvalues = sharpening.aligned(
         *sharpening.trainings(study({(5.0, 100): [short, training(RISING)]})).values()
     )
-    assert grid.tolist() == AT.tolist() and np.isnan(eigenvalues[0, grid > 2000]).all() and np.isnan(losses[0, -1])
+    assert grid.tolist() == AT.tolist() and losses[0, -1] == pytest.approx(0.01)
+    np.testing.assert_allclose(eigenvalues[0, grid > 2000], 100.0)  # it has ended and stays there
     assert eigenvalues[0, 0] == pytest.approx(1) and eigenvalues[0, 5] == pytest.approx(100)
     assert eigenvalues[0, 2] == pytest.approx(100 ** (np.log1p(100) / np.log1p(2000)))
     np.testing.assert_allclose(eigenvalues[1], RISING)
@@ -270,7 +274,9 @@ def test_what_was_not_run_cannot_be_judged() -> None:
 
 
 def test_the_cell_of_fig_7_is_named_where_it_is_missing_or_has_one_seed() -> None:
-    assert "is not run in the profile *laptop*" in sharpening.fig_7_words(study({(5.0, 100): [training(RISING)]}))
+    assert "is not among the runs that are stored of the profile *laptop*" in sharpening.fig_7_words(
+        study({(5.0, 100): [training(RISING)]})
+    )
     assert sharpening.fig_7_words(study({(5.0, 15_000): [training(RISING)]})).startswith("The cell of Fig. 7 has one seed")
     assert sharpening.fig_7_words(study({(5.0, 15_000): [training(RISING)] * 5})) == ""
 

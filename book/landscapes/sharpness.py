@@ -94,7 +94,7 @@ trained = narrative.first_seeds(
     seeds,
 )
 
-# %% mystnb={"figure": {"name": "fig-sharpening", "caption": "Training loss (blue, solid) and largest eigenvalue of the Hessian (red, dashed) along training; thin lines are seeds, thick ones their median. To the left of the dotted line Adam trains, to its right L-BFGS. The dashed line parts the phases by the rule that is given below."}, "image": {"alt": "Panels for different beta and numbers of collocation points, each with a falling curve of the training loss and a curve of the largest eigenvalue over the iterations, shaded green before and pink after a dashed line.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "fig-sharpening", "caption": "Training loss (blue, solid) and largest eigenvalue of the Hessian (red, dashed) along training; thin lines are seeds, thick ones their median; a run that has ended keeps its last values. To the left of the dotted line Adam trains, to its right L-BFGS. The dashed line parts the phases by the rule that is given below."}, "image": {"alt": "Panels for different beta and numbers of collocation points, each with a falling curve of the training loss and a curve of the largest eigenvalue over the iterations, shaded green before and pink after a dashed line.", "width": "100%"}}
 figure = narrative.sharpening_figure(
     trained, "Loss and curvature along training, convection"
 )

@@ -88,7 +88,9 @@ def trainings(results: Results) -> dict[tuple[float, int], list[Run]]:
 
 
 def aligned(runs: Iterable[Run]) -> tuple[NDArray, NDArray, NDArray]:
-    """Runs over common iterations: between its own points a run is interpolated in logarithms, after its end it is NaN.
+    """Runs over common iterations: between its own points a run is interpolated in logarithms, after its end it stays there.
+
+    If it went missing instead, the median of the seeds would jump where one of them ends.
 
     Returns:
         Iterations ``[K]``, losses and eigenvalues ``[S, K]``.
@@ -97,8 +99,7 @@ def aligned(runs: Iterable[Run]) -> tuple[NDArray, NDArray, NDArray]:
     grid = np.unique(np.concatenate([run.iteration for run in runs]))
 
     def over_grid(run: Run, values: NDArray) -> NDArray:
-        inner = np.exp(np.interp(np.log1p(grid), np.log1p(run.iteration), np.log(values)))
-        return np.where(grid <= run.iteration[-1], inner, np.nan)
+        return np.exp(np.interp(np.log1p(grid), np.log1p(run.iteration), np.log(values)))
 
     losses = np.stack([over_grid(run, run.loss) for run in runs])
     return grid, losses, np.stack([over_grid(run, run.lambda_max) for run in runs])
@@ -191,7 +192,8 @@ def fig_7_words(results: Results) -> str:
     runs = trainings(results).get(FIG_7)
     if runs is None:
         profile = results.attrs["profile"]
-        return f"The cell of Fig. 7, $\\beta = 5$ with $N_f = 15{{,}}000$, is not run in the profile *{profile}*."
+        cell = "The cell of Fig. 7, $\\beta = 5$ with $N_f = 15{,}000$,"
+        return f"{cell} is not among the runs that are stored of the profile *{profile}*."
     if len(runs) == 1:
         return "The cell of Fig. 7 has one seed here, and five in the paper."
     return ""
@@ -241,7 +243,7 @@ def _settles(cells: dict[tuple[float, int], list[Run]]) -> Statement:
         later = iterations >= at
         if later.sum() < 2:
             continue
-        loss, value = (_valid(median(part)[later]) for part in (losses, eigenvalues))
+        loss, value = (median(part)[later] for part in (losses, eigenvalues))
         n += 1
         steady_lambda += int(_steady(value))
         steady_loss += int(_steady(loss))
