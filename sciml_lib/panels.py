@@ -5,6 +5,7 @@ This is the glue between the stored runs and the rooms that know arrays only; it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -245,20 +246,36 @@ class Panel:
         """
         cells = {regime: self.typical(regime) for regime in (Regime.I, Regime.II, Regime.III)}
         found = {regime: cell for regime, cell in cells.items() if cell is not None}
-        if not found:
+        titles = [f"{r.numeral}, {r.title}: $\\beta = {c.coefficient:g}$, $N_f = {c.n_data:,}$" for r, c in found.items()]
+        notes = [
+            f"training loss {self.value('train_loss', c):.1e}, test error {self.value('test_error', c):.2g}"
+            for c in found.values()
+        ]
+        return self.solutions_figure(list(found.values()), titles, notes, title)
+
+    def solutions_figure(self, cells: Sequence[Cell], titles: Sequence[str], notes: Sequence[str], title: str) -> Figure:
+        """What the networks of some runs learned, below the true solutions.
+
+        Args:
+            cells: the runs; their parameters are stored.
+            titles: a line above each.
+            notes: a line below each.
+            title: title of the figure.
+
+        Raises:
+            UserError: if there is no run, because no final parameters are stored.
+        """
+        if not cells:
             raise UserError(f"the arrays of {self.sweep} are not stored; train it with `{self.plan.command}`")
-        shown = [self.solution(cell) for cell in found.values()]
+        shown = [self.solution(cell) for cell in cells]
         return figures.solutions(
             [one.learned for one in shown],
             [one.true for one in shown],
             shown[0].x,
             shown[0].t,
             [one.points for one in shown],
-            [f"{r.numeral}, {r.title}: $\\beta = {c.coefficient:g}$, $N_f = {c.n_data:,}$" for r, c in found.items()],
-            [
-                f"training loss {self.value('train_loss', c):.1e}, test error {self.value('test_error', c):.2g}"
-                for c in found.values()
-            ],
+            titles,
+            notes,
             title=title,
         )
 

@@ -151,6 +151,22 @@ def test_a_flat_relation_is_called_one() -> None:
     assert narrative.rank_words(panel).endswith("So curvature tells next to nothing about how well a run is trained.")
 
 
+def test_equations_are_told_apart_by_their_sign_at_one_coefficient() -> None:
+    def loss(c: float, n: int, s: int) -> float:
+        return 1e-9 * c**3 * n**0.1
+
+    maps = {
+        "one": measured(lambda c, n, s: c * n, loss, lambda *_: 0.01),
+        "two": measured(lambda c, n, s: c**4 / n, loss, lambda *_: 0.01),
+        "three": measured(lambda c, n, s: c**4, loss, lambda *_: 0.01),
+    }
+    text = narrative.across_equations(maps)
+    assert rows(text)["one"][1:2] == ["+1.00"] and rows(text)["two"][1:2] == ["-1.00"] and rows(text)["three"][1:2] == ["n/a"]
+    assert rows(text)["one"][2:] == ["no such pair"] * 2
+    assert "It rises with the training loss in the map of one; it falls with the training loss in the map of two;" in text
+    assert text.endswith("it cannot be related to the training loss in the map of three.")
+
+
 def test_maps_are_drawn_in_one_scale_of_curvature() -> None:
     figure = narrative.curvature_figure(both(100.0, 10.0), "a title")
     first, second = (mesh.norm for axes in figure.axes[1:3] for mesh in axes.collections[:1])

@@ -55,7 +55,7 @@ def test_names_of_files_stay_what_they_are() -> None:
     assert found == {
         "spectra": [42, "pinn-reaction-diffusion-lbfgs_c20_n1000_s1_after"],
         "surfaces": [30, "pinn-reaction-diffusion-lbfgs_c15_n1000_s1_wide"],
-        "trajectories": [13, "pinn-convection-lbfgs_c5_n15000_s0"],
+        "trajectories": [15, "pinn-convection-lbfgs_c5_n15000_s2"],
         "curves": [6, "pinn-convection-lbfgs_c30_n2000_s1_other"],
         "jumps": [24, "pinn-convection-lbfgs_c20_n500_s2_eta0.8"],
     }

@@ -81,6 +81,22 @@ narrative.say(narrative.rank_words(panel))
 narrative.say(narrative.statement_table(narrative.sharpness_statements(panel)))
 
 # %% [markdown]
+# ### The other equations
+#
+# One equation is one example. Here are the maps of all four, trained with L-BFGS; that of reaction-diffusion is looked at more
+# closely in {doc}`flatness`. A larger coefficient multiplies a part of the residual and by that alone raises the curvature, so
+# the columns for one coefficient are the ones to read.
+
+# %%
+equations = {"convection": panel} | {
+    name: Panel.measured(f"pinn/{name}/lbfgs", profile, device, runs, seeds)
+    for name in ("reaction", "wave", "reaction-diffusion")
+}
+
+# %% tags=["remove-input"]
+narrative.say(narrative.across_equations(equations))
+
+# %% [markdown]
 # ## Curvature while the network learns
 #
 # For Figs. 7 and 12 some runs are trained once more, and their weights are kept on the way, more densely where Adam begins and
@@ -123,4 +139,4 @@ narrative.say(narrative.study_command("sharpness", [trained]))
 # The runs of the map, and their curvature:
 
 # %% tags=["remove-input"]
-narrative.say(narrative.measure_command([panel]))
+narrative.say(narrative.measure_command(list(equations.values())))

@@ -27,6 +27,7 @@ from sciml_lib.narrative.convection import (
     warmup_words,
 )
 from sciml_lib.narrative.curvature import (
+    across_equations,
     by_regime,
     curvature_figure,
     measure_command,
@@ -102,6 +103,7 @@ from sciml_lib.narrative.variants import (
 from sciml_lib.prose import say
 
 __all__ = [
+    "across_equations",
     "against_published",
     "barrier_statements",
     "barriers",

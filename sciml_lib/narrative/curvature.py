@@ -13,7 +13,7 @@ from scipy import stats
 from sciml_lib import figures, regimes
 from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement, panel_words
 from sciml_lib.panels import Panel
-from sciml_lib.prose import counted, duration, listed, number, part_of, percent, table
+from sciml_lib.prose import capitalised, counted, duration, listed, number, part_of, percent, table
 from sciml_lib.regimes import Regime
 from sciml_lib.sweeps import curvature
 
@@ -190,6 +190,28 @@ def rank_table(panel: Panel) -> str:
     rows.append([f"at one {words.symbol} (median)", "", *single])
     header = ["rank correlation: over cells / over single runs", "cells / runs"]
     return table([*header, *(f"{TITLES[a]} with {TITLES[b]}" for a, b in PAIRS)], rows)
+
+
+def across_equations(panels: Mapping[str, Panel]) -> str:
+    """Tabulates for several maps how curvature goes with the training loss, and whether I is sharper than II.
+
+    Args:
+        panels: measured maps by the names of their equations.
+    """
+    rows, signs = [], {}
+    for name, panel in panels.items():
+        everywhere = rank(_cells(panel, "lambda_max").values.ravel(), _cells(panel, "train_loss").values.ravel())
+        fixed = _median(at_one(panel, "lambda_max", "train_loss"))
+        shares = []
+        for one in (False, True):
+            share, n = ahead(panel, at_one_coefficient=one)
+            shares.append(f"{percent(share)} of {n:,}" if n else "no such pair")
+        rows.append([name, signed(everywhere), signed(fixed), *shares])
+        signs.setdefault("cannot be related to" if np.isnan(fixed) else _relation(fixed), []).append(name)
+    header = ["equation", "rank with the training loss: whole map", "at one coefficient (median)"]
+    text = table([*header, "I sharper than II, of pairs of cells", "of pairs at one coefficient"], rows)
+    parts = [f"it {verb} the training loss in the map of {listed(names)}" for verb, names in signs.items()]
+    return f"{text}\n\nAt one and the same coefficient, what does the curvature do? {capitalised('; '.join(parts))}."
 
 
 def rank_words(panel: Panel) -> str:

@@ -7,7 +7,6 @@ import torch
 import xarray as xr
 from matplotlib.figure import Figure
 
-from sciml_lib import figures
 from sciml_lib.landscape import HessianOperator, lanczos
 from sciml_lib.narrative.physics import NEAR, constant_error, constant_loss
 from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement, panel_words
@@ -212,20 +211,13 @@ def flat_figure(panel: Panel, title: str) -> Figure:
         if len(found) > len(chosen):
             chosen = found
     chosen = {name: chosen[name] for name in CLASSES if name in chosen}
-    shown, words = [panel.solution(cell) for cell in chosen.values()], panel_words(panel)
-    return figures.solutions(
-        [one.learned for one in shown],
-        [one.true for one in shown],
-        shown[0].x,
-        shown[0].t,
-        [one.points for one in shown],
-        [f"{CLASSES[n]}\n{words.symbol} = {c.coefficient:g}, {words.letter} = {c.n_data:,}" for n, c in chosen.items()],
-        [
-            f"training loss {panel.value('train_loss', c):.1e}, $\\lambda_{{\\max}}$ {panel.value('lambda_max', c):.1e}"
-            for c in chosen.values()
-        ],
-        title=title,
-    )
+    words = panel_words(panel)
+    titles = [f"{CLASSES[n]}\n{words.symbol} = {c.coefficient:g}, {words.letter} = {c.n_data:,}" for n, c in chosen.items()]
+    notes = [
+        f"training loss {panel.value('train_loss', c):.1e}, $\\lambda_{{\\max}}$ {panel.value('lambda_max', c):.1e}"
+        for c in chosen.values()
+    ]
+    return panel.solutions_figure(list(chosen.values()), titles, notes, title)
 
 
 def flatness_statements(panel: Panel) -> list[Statement]:

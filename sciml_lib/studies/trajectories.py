@@ -43,7 +43,7 @@ class Trajectories(Study):
             return items({CONVECTION: SMOKE[CONVECTION]}, {CONVECTION: 2})
         cells = ((5.0, 100), (50.0, 100), (5.0, 1000), (50.0, 1000))
         found = items({CONVECTION: cells}, {CONVECTION: 3 if profile == "laptop" else 5})
-        return found + items({CONVECTION: ((5.0, 15_000),)}, {CONVECTION: 1 if profile == "laptop" else 5})
+        return found + items({CONVECTION: ((5.0, 15_000),)}, {CONVECTION: 3 if profile == "laptop" else 5})
 
     def recipe(self, profile: str) -> dict[str, Any]:
         """How many points from the start on and from the end of the warm-up on, and the products of a trace."""
