@@ -6,7 +6,7 @@
 
 The plain programs are in ``sequential.py``: one ``nn.Sequential`` at a time, its trajectory cut into slices of 32 steps
 for ``torch.optim.Adam`` with ``ExponentialLR``, or whole for ``torch.optim.LBFGS`` with strong Wolfe search. Networks,
-losses, recipes and the grid of damping, horizon and seed are those of the stored sweeps; an ensemble of M members has
+losses, recipes and the grid of damping, horizon and seed are those of the stored sweeps; an ensemble of 8, 16, ... members has
 every horizon of the grid as often as every other. Both sides have the same number of threads, start from the same
 weights in float32, and take turns.
 
@@ -18,8 +18,9 @@ A row gives milliseconds of a run one by one and in the ensemble, and the ratio.
                 105); all are measured. Ours go on until the members have done so many on average
 
 Both begin anew in each of three rounds, and the mean counts. One by one, eight runs that stand for all horizons are
-timed (fewer in a smaller ensemble): the speed of a run does not depend on how many follow. Without a GPU these small
-networks leave the plain program's second thread idle; two such programs side by side would halve its column.
+timed (fewer in a smaller ensemble): the speed of a run does not depend on how many follow. On a CPU these networks are too
+small for the plain programs to gain from a second thread; two of them side by side, of one thread each, would halve their
+column.
 
 That both sides do the same is checked first: the same work in float64 (of L-BFGS the first 12 iterations, since its
 trajectories part soon), after which the losses of the runs that are timed must agree to rounding. The largest relative
