@@ -24,7 +24,7 @@ column.
 
 That both sides do the same is checked first: the same work in float64 (of L-BFGS the first 12 iterations, since its
 trajectories part soon), after which the losses of the runs that are timed must agree to rounding. The largest relative
-difference is in the last column, and the program stops where it exceeds 1e-6. Of speed nothing is asserted: the
+difference is in the last column, and the program stops where it exceeds 1e-9. Of speed nothing is asserted: the
 machine decides, the ratio is the result.
 """
 
@@ -50,7 +50,7 @@ ENDLESS = 10**9
 FEW = 8  # members on which the plain programs are timed, one of each horizon
 ROUNDS = 3
 CHECKED = 12  # iterations of L-BFGS after which both sides must agree
-ROUNDING = 1e-6
+ROUNDING = 1e-9
 WORK = {"node": ("adam",), "pinode": ("adam", "lbfgs")}
 """What is compared for which family: what the stored sweeps train it by."""
 

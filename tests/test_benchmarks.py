@@ -60,7 +60,7 @@ def test_the_dynamics_benchmark_prints_its_table() -> None:
     for row in rows:
         sequential, ensemble, ratio, difference = map(float, row[3:])
         assert abs(ratio - sequential / ensemble) < 0.02 * ratio + 0.01
-        assert difference < 1e-6
+        assert difference < 1e-9
 
 
 def test_the_landscape_benchmark_prints_its_table() -> None:
