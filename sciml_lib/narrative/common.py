@@ -6,14 +6,24 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
+import xarray as xr
 from matplotlib.figure import Figure
 
 from sciml_lib import figures, prose, systems
 from sciml_lib.optim import LBFGS, NNCG, Adam, Status
 from sciml_lib.panels import Panel, solved
 from sciml_lib.prose import capitalised, counted, listed, number, part_of, table
+from sciml_lib.regimes import Regime
 from sciml_lib.strategies import AugmentedLagrangian, Curriculum, MiniBatchAdam, RoPINN
 from sciml_lib.strategies.alm import CONDITIONS
+
+NUMERALS = (Regime.I, Regime.II, Regime.III)
+"""The regimes in their order."""
+
+
+def regime_counts(labels: xr.DataArray) -> str:
+    """Returns how many cells are in each regime, as ``29 / 21 / 14``."""
+    return " / ".join(str(int((labels == regime).sum())) for regime in NUMERALS)
 
 
 def source(panels: Panel | Iterable[Panel], figure: Figure) -> Any:

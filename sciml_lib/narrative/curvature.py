@@ -11,13 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from sciml_lib import figures, regimes
+from sciml_lib.narrative.common import NUMERALS
 from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement, panel_words
 from sciml_lib.panels import Panel
 from sciml_lib.prose import capitalised, counted, duration, listed, number, part_of, percent, table
 from sciml_lib.regimes import Regime
 from sciml_lib.sweeps import curvature
-
-NUMERALS = (Regime.I, Regime.II, Regime.III)
 
 CLOSE = 0.01
 """Two estimates of an eigenvalue are the same if they differ by no more than this, relatively."""

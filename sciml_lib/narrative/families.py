@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from sciml_lib import figures, motions, systems
-from sciml_lib.narrative.common import stored_runs
+from sciml_lib.narrative.common import NUMERALS, regime_counts, stored_runs
 from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.panels import Panel
 from sciml_lib.prose import counted, in_words, is_are, listed, number, part_of, percent, strength, table
@@ -19,7 +19,6 @@ from sciml_lib.regimes import Regime
 SMALL = 0.1
 """A relative change of a test error that is small."""
 
-NUMERALS = (Regime.I, Regime.II, Regime.III)
 
 LEARNED = {
     "pinn": "the solution $u(x, t)$, from its equation",
@@ -269,7 +268,7 @@ def other_readings(base: Panel, variants: Mapping[str, Panel]) -> str:
         base: the map as it is read here.
         variants: the same cells read otherwise, by what is different.
     """
-    rows = [["*as above*", "1", "1", _counts(base), "", _kappa(base)]]
+    rows = [["*as above*", "1", "1", regime_counts(base.labels), "", _kappa(base)]]
     for name, panel in variants.items():
         comparable = panel.plan.sweep.setup == base.plan.sweep.setup
         ratios = []
@@ -281,7 +280,7 @@ def other_readings(base: Panel, variants: Mapping[str, Panel]) -> str:
             [
                 name,
                 *ratios,
-                _counts(panel) if comparable else "another loss",
+                regime_counts(panel.labels) if comparable else "another loss",
                 changed if comparable else "",
                 _kappa(panel) if comparable else "",
             ]
@@ -354,10 +353,6 @@ def _median_ratio(base: Panel, other: Panel, quantity: str, n_data: np.ndarray |
     if n_data is not None:
         ratio = ratio.sel(n_data=n_data)
     return float(ratio.median())
-
-
-def _counts(panel: Panel) -> str:
-    return " / ".join(str(int((panel.labels == r).sum())) for r in NUMERALS)
 
 
 def _kappa(panel: Panel) -> str:

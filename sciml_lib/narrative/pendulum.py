@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sciml_lib.narrative.families import NUMERALS, jump
+from sciml_lib.narrative.common import regime_counts
+from sciml_lib.narrative.families import jump
 from sciml_lib.narrative.strategies import BASE, FAILS, HOLDS, OPEN, Statement
 from sciml_lib.narrative.variants import Gain
 from sciml_lib.optim import Status
@@ -30,10 +31,10 @@ def whose_thresholds(panels: Mapping[str, Panel], yardsticks: Mapping[str, Panel
     """
     rows, without = [], {name: [] for name in yardsticks}
     for name, panel in panels.items():
-        row = [name, number(panel.thresholds.train), number(panel.thresholds.test), _counts(panel)]
+        row = [name, number(panel.thresholds.train), number(panel.thresholds.test), regime_counts(panel.labels)]
         for other, yardstick in yardsticks.items():
             judged = panel.judged_by(yardstick)
-            row.append(_counts(judged))
+            row.append(regime_counts(judged.labels))
             if not (judged.labels == Regime.II).any():
                 without[other].append(name)
         rows.append(row)
@@ -43,10 +44,6 @@ def whose_thresholds(panels: Mapping[str, Panel], yardsticks: Mapping[str, Panel
         if names:
             text += f"\n\nBy the thresholds of {other} the maps of {listed(names)} have no Regime II at all."
     return text
-
-
-def _counts(panel: Panel) -> str:
-    return " / ".join(str(int((panel.labels == r).sum())) for r in NUMERALS)
 
 
 def which_loss(panels: Mapping[str, Panel]) -> str:

@@ -9,6 +9,7 @@ import torch
 import xarray as xr
 
 from sciml_lib import systems
+from sciml_lib.narrative.common import NUMERALS, regime_counts
 from sciml_lib.panels import Panel, onset
 from sciml_lib.prose import capitalised, counted, is_are, listed, number, percent, table
 from sciml_lib.regimes import Regime, shares
@@ -23,8 +24,6 @@ EQUATIONS = {
 
 NEAR = 0.05
 """How near, relatively, a loss and an error must come to those of a constant to count as the same."""
-
-NUMERALS = (Regime.I, Regime.II, Regime.III)
 
 
 def equations(names: Mapping[str, Panel]) -> str:
@@ -121,7 +120,9 @@ def same_thresholds(panels: Mapping[str, Panel], bases: Mapping[str, Panel], nam
         ratio = own.train / other.train
         if changed and ratio > 1:
             looser.append(key)
-        rows.append([key, f"{ratio:.2g}", f"{own.test / other.test:.2g}", _counts(panel.labels), _counts(again), changed])
+        rows.append(
+            [key, f"{ratio:.2g}", f"{own.test / other.test:.2g}", regime_counts(panel.labels), regime_counts(again), changed]
+        )
     header = ["map", "$T_\\mathrm{train}$, ratio", "$T_\\mathrm{test}$, ratio", f"I / II / III of {name}"]
     text = table([*header, f"by the thresholds of {base_name}", "cells that change"], rows)
     if not moved:
@@ -136,10 +137,6 @@ def same_thresholds(panels: Mapping[str, Panel], bases: Mapping[str, Panel], nam
         f"{text}\n\n*Ratio*: threshold of its own row over that of {base_name}. {counted(moved, 'label')} "
         f"{'depends' if moved == 1 else 'depend'} on whose thresholds are taken; Table 5 gives every strategy its own.{tail}"
     )
-
-
-def _counts(labels: xr.DataArray) -> str:
-    return " / ".join(str(int((labels == r).sum())) for r in NUMERALS)
 
 
 def collapses(panels: Mapping[str, Panel]) -> str:

@@ -27,9 +27,10 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from sciml_lib import strategies
 from sciml_lib.errors import UserError, unknown
 from sciml_lib.problems import Problem
-from sciml_lib.sweeps import catalog, dataset, devices, execution, provenance, store
+from sciml_lib.sweeps import catalog, dataset, devices, provenance, store
 from sciml_lib.sweeps.spec import Cell, Plan
 
 PROFILES = ("smoke", "laptop", "paper")
@@ -298,7 +299,7 @@ def train_watched(plan: Plan, cells: Sequence[Cell], device: torch.device, watch
         The results by run.
     """
     results: dict[Cell, Any] = {}
-    execution.strategies.train(
+    strategies.train(
         plan.problem(cells, device),
         [cell.seed for cell in cells],
         plan.strategy,
