@@ -233,18 +233,18 @@ class PlainRoPINN:
 
 
 class PlainCurriculum:
-    """Rungs, each with its coefficient, points of its own and a fresh L-BFGS, from the weights of the one below."""
+    """Levels, each with its coefficient, points of its own and a fresh L-BFGS, from the weights of the one below."""
 
-    def __init__(self, member: Plain, rungs: Sequence[PINN]) -> None:
-        """Takes the rungs as one-member problems."""
-        self.member, self.rungs, self.next = member, rungs, 0
+    def __init__(self, member: Plain, levels: Sequence[PINN]) -> None:
+        """Takes the levels as one-member problems."""
+        self.member, self.levels, self.next = member, levels, 0
 
     def advance(self, iterations: int) -> int:
-        """One rung."""
-        rung = self.rungs[self.next % len(self.rungs)]
+        """One level."""
+        level = self.levels[self.next % len(self.levels)]
         self.next += 1
-        self.member.move_to(rung)
-        self.member.beta = rung.coefficients[0]
+        self.member.move_to(level)
+        self.member.beta = level.coefficients[0]
         optimiser = _optimiser(self.member.net, iterations, 10 * iterations)
         optimiser.step(_closure(optimiser, self.member.loss))
         return _count(optimiser)

@@ -12,9 +12,9 @@ row gives work per second on either side and the ratio; what the unit of work is
     lbfgs       an iteration of one member, with full histories
     alm         an iteration of one member; multipliers, penalty and a fresh optimiser every so many iterations
     ropinn      an iteration of one member, in calls of 20; points drawn anew for every evaluation
-    rung        an iteration of one member on a curriculum's rung, each with fresh points and a fresh optimiser
-    row         the training of one member to its own coefficient, all rungs below it included, over a row of six
-                coefficients; the ensemble trains a rung once for all that pass it, the plain program once for each
+    level        an iteration of one member on a curriculum's level, each with fresh points and a fresh optimiser
+    row         the training of one member to its own coefficient, all levels below it included, over a row of six
+                coefficients; the ensemble trains a level once for all that pass it, the plain program once for each
     nncg        a Newton step of one member; sketches and iterations of conjugate gradients are equal in number
     products    a product with one member's Hessian, everything that does not depend on the vector computed before
 
@@ -47,9 +47,9 @@ FEW = 4  # members on which the sequential side is timed
 WARM = 110  # iterations that fill the histories
 EQUATIONS = {"convection": BETA, "reaction": 5.0, "reaction-diffusion": 5.0, "wave": 2.0}
 
-# A laptop's convection row with a tenth of the rungs: the coefficients, and rungs in steps of 5 up to the highest.
+# A laptop's convection row with a tenth of the levels: the coefficients, and levels in steps of 5 up to the highest.
 ROW = (5.0, 10.0, 20.0, 30.0, 50.0, 70.0)
-LADDER = {"rungs": 14, "step": 5.0}
+LADDER = {"n_stages": 14, "step": 5.0}
 
 
 def lbfgs(iterations: int) -> LBFGS:
@@ -64,7 +64,7 @@ class Comparison:
     Attributes:
         n_data: residual points.
         members: M.
-        iterations: of a timed stretch, of a call of the augmented Lagrangian and of a rung.
+        iterations: of a timed stretch, of a call of the augmented Lagrangian and of a level.
         rank: of the sketches; cg_iterations: of a Newton step; refresh: steps that a sketch serves; damping: mu.
     """
 
@@ -96,8 +96,8 @@ class Comparison:
         plain = Sequential(self.runs(work))
         if work == "products":
             return plain, EnsembleProducts(self.problem(), self.start, self.vectors()), 3 * self.cg_iterations
-        if work == "rung":
-            return plain, EnsembleCurriculum(self.rungs(self.problem()), self.start), self.iterations
+        if work == "level":
+            return plain, EnsembleCurriculum(self.levels(self.problem()), self.start), self.iterations
         ours = Ensemble(self.stage(work, ENDLESS), self.problem(), self.start)
         if work in ("lbfgs", "ropinn"):  # what keeps its history has a full one when the clock starts
             plain.advance(WARM)
@@ -125,8 +125,8 @@ class Comparison:
         if work == "ropinn":
             ours = self.stage(work, 1)
             return [PlainRoPINN(member, ours.initial_region, ours.window, ours.max_region) for member in members]
-        if work == "rung":
-            return [PlainCurriculum(member, self.rungs(problem.select([i]))) for i, member in zip(few, members, strict=True)]
+        if work == "level":
+            return [PlainCurriculum(member, self.levels(problem.select([i]))) for i, member in zip(few, members, strict=True)]
         if work == "nncg":
             return [PlainNNCG(member, **self._newton) for member in members]
         if work == "products":
@@ -152,9 +152,9 @@ class Comparison:
         return {name: getattr(self, name) for name in ("rank", "refresh", "damping", "cg_iterations")}
 
     @staticmethod
-    def rungs(problem: PINN) -> list[PINN]:
-        """The problem on every rung of the ladder."""
-        return [leg.view(problem) for leg in Curriculum(**LADDER).legs]
+    def levels(problem: PINN) -> list[PINN]:
+        """The problem on every level of the ladder."""
+        return [phase.view(problem) for phase in Curriculum(**LADDER).phases]
 
     def vectors(self) -> Tensor:
         """Directions for products, ``[8, M, P]``."""
@@ -163,29 +163,29 @@ class Comparison:
 
 
 class EnsembleCurriculum:
-    """Rungs, each trained by all members side by side; who has ended one leaves its lane."""
+    """Levels, each trained by all members side by side; who has ended one leaves its slot."""
 
-    def __init__(self, rungs: list[PINN], params: Tensor) -> None:
-        self.rungs, self.params, self.next = rungs, params.clone(), 0
+    def __init__(self, levels: list[PINN], params: Tensor) -> None:
+        self.levels, self.params, self.next = levels, params.clone(), 0
 
     def advance(self, iterations: int) -> int:
-        """One rung."""
-        rung, stage, done = self.rungs[self.next % len(self.rungs)], lbfgs(iterations), 0
+        """One level."""
+        level, stage, done = self.levels[self.next % len(self.levels)], lbfgs(iterations), 0
         self.next += 1
-        lanes = torch.arange(len(rung))
-        state = stage.init(rung, self.params)
-        while len(lanes):
-            state = stage.step(rung.select(lanes), state)
+        slots = torch.arange(len(level))
+        state = stage.init(level, self.params)
+        while len(slots):
+            state = stage.step(level.select(slots), state)
             ended = state.status != Status.RUNNING
             if ended.any():
-                self.params[lanes[ended]] = state.params[ended.to(state.params.device)]
+                self.params[slots[ended]] = state.params[ended.to(state.params.device)]
                 done += int(state.iterations[ended].sum())
-                state, lanes = state.select((~ended).nonzero()[:, 0]), lanes[~ended]
+                state, slots = state.select((~ended).nonzero()[:, 0]), slots[~ended]
         return done
 
 
 class PlainRow:
-    """One seed of a row of coefficients, each trained all the way from the lowest rung."""
+    """One seed of a row of coefficients, each trained all the way from the lowest level."""
 
     def __init__(self, comparison: Comparison) -> None:
         self.comparison = comparison
@@ -195,14 +195,14 @@ class PlainRow:
         self.params = self.problem.init([0] * len(ROW))
 
     def advance(self, iterations: int) -> int:
-        """A whole row with so many iterations on each rung."""
-        legs = Curriculum(**LADDER, solver=lbfgs(iterations)).legs
+        """A whole row with so many iterations on each level."""
+        phases = Curriculum(**LADDER, solver=lbfgs(iterations)).phases
         ended = []
         for i, coefficient in enumerate(ROW):
             own = self.problem.select([i])
-            rungs = [leg.view(own) for leg in legs if leg.coefficient < coefficient]
-            run = PlainCurriculum(Plain(own, 0, self.problem.init([0])[0]), [*rungs, own])
-            for _ in run.rungs:
+            levels = [phase.view(own) for phase in phases if phase.coefficient < coefficient]
+            run = PlainCurriculum(Plain(own, 0, self.problem.init([0])[0]), [*levels, own])
+            for _ in run.levels:
                 run.advance(iterations)
             ended.append(run.member.flat())
         self.params = torch.stack(ended)
@@ -222,7 +222,7 @@ class EnsembleRow:
         self.params = self.problem.init(self.seeds)
 
     def advance(self, iterations: int) -> int:
-        """A whole row with so many iterations on each rung."""
+        """A whole row with so many iterations on each level."""
         solver = lbfgs(iterations)
         strategy = Strategy((Curriculum(**LADDER, solver=solver), solver))
         results = {}
@@ -259,7 +259,7 @@ class Evaluations:
         return iterations * len(self.problem)
 
 
-WORK = ("lbfgs", "alm", "ropinn", "rung", "row", "nncg", "products")
+WORK = ("lbfgs", "alm", "ropinn", "level", "row", "nncg", "products")
 
 
 def compare(comparison: Comparison, work: str) -> str:
@@ -288,7 +288,7 @@ def main() -> None:
     parser.add_argument("--n-data", type=int, nargs="+", default=[100, 1000])
     parser.add_argument("--members", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--strategies", nargs="+", choices=(*WORK, "equations"), default=(*WORK, "equations"))
-    parser.add_argument("--iterations", type=int, default=60, help="a stretch, a call of ALM, a rung (a sixth in a row)")
+    parser.add_argument("--iterations", type=int, default=60, help="a stretch, a call of ALM, a level (a sixth in a row)")
     parser.add_argument("--rank", type=int, default=50, help="of the sketches")
     parser.add_argument("--cg-iterations", type=int, default=10, help="a Newton step")
     parser.add_argument("--refresh", type=int, default=5, help="Newton steps that a sketch serves")

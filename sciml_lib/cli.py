@@ -138,7 +138,7 @@ def run(
     plan = catalog.get(sweep).at(profile)
     target = devices.resolve(device)
     wanted = execution.wanted_cells(plan, seeds)
-    if restart and (place := sweeps.set_aside(plan, runs)):
+    if restart and (place := sweeps.archive(plan, runs)):
         click.echo(f"the stored runs are now in {place}")
     if not quiet:
         done = sweeps.read(plan, runs).done
@@ -189,7 +189,7 @@ def status(sweep: str | None, profile: str | None, device: str, runs: Path | Non
 @click.argument("sweep")
 @click.option("--profile", "-p", default="laptop", show_default=True, help="Whose store is meant: smoke, laptop or paper.")
 @click.option("--runs", type=click.Path(path_type=Path), help="Folder of the stores. [default: SCIML_RUNS, or runs/]")
-def confirm(sweep: str, profile: str, runs: Path | None) -> None:
+def revalidate(sweep: str, profile: str, runs: Path | None) -> None:
     """Show that the stored runs of SWEEP stand although the library has changed since.
 
     Trains the profile smoke by the code of the commit that made the store and by the present code; if every number is the
@@ -197,11 +197,11 @@ def confirm(sweep: str, profile: str, runs: Path | None) -> None:
 
     \b
     Example:
-      python -m sciml_lib confirm pinn/reaction/alm
+      python -m sciml_lib revalidate pinn/reaction/alm
     """
     from sciml_lib import sweeps
 
-    click.echo(sweeps.confirm(sweep, profile, runs))
+    click.echo(sweeps.revalidate(sweep, profile, runs))
 
 
 @main.command()

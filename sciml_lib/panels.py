@@ -51,12 +51,12 @@ class Panel:
     Attributes:
         runs: what :func:`sciml_lib.load` returns; dimensions coefficient, n_data and seed.
         folder: the folder of stored runs they come from; empty for the repository's own.
-        yardstick: thresholds to judge it by; None for those of its own row of Table 5.
+        own_thresholds: thresholds to judge it by; None for those of its own row of Table 5.
     """
 
     runs: xr.Dataset
     folder: str = ""
-    yardstick: Thresholds | None = None
+    own_thresholds: Thresholds | None = None
 
     @classmethod
     def of(cls, sweep: str, profile: str, device: str = "auto", runs: str = "", seeds: int | None = None) -> Panel:
@@ -111,8 +111,8 @@ class Panel:
 
     @cached_property
     def thresholds(self) -> Thresholds:
-        """The row of Table 5 for this sweep, or the yardstick that was given."""
-        return self.yardstick or regimes.thresholds.of_panel(self.sweep)
+        """The row of Table 5 for this sweep, or those that were given."""
+        return self.own_thresholds or regimes.thresholds.of_panel(self.sweep)
 
     @cached_property
     def labels(self) -> xr.DataArray:
@@ -156,14 +156,14 @@ class Panel:
         theirs = self.published_labels
         return regimes.agreement(self.labels, theirs["label"], theirs["legible"], theirs["uncertain"])
 
-    def cut_to(self, other: Panel) -> Panel:
+    def restricted_to(self, other: Panel) -> Panel:
         """The part of this panel on the coefficients and amounts of data that another has too."""
         common = {axis: np.intersect1d(self.runs[axis], other.runs[axis]) for axis in ("coefficient", "n_data")}
         return replace(self, runs=self.runs.sel(common))
 
-    def judged_by(self, other: Panel) -> Panel:
+    def with_thresholds_of(self, other: Panel) -> Panel:
         """The same map by the thresholds of another."""
-        return replace(self, yardstick=other.thresholds)
+        return replace(self, own_thresholds=other.thresholds)
 
     @cached_property
     def crossings(self) -> xr.Dataset:
@@ -204,7 +204,7 @@ class Panel:
 
     def on_the_cells_of(self, other: Panel) -> Agreement:
         """Our labels against the published ones, over the cells that another panel of ours has too."""
-        mine, theirs = self.cut_to(other).labels, other.cut_to(self).labels
+        mine, theirs = self.restricted_to(other).labels, other.restricted_to(self).labels
         published = self.published_labels
         shared = mine.where(theirs != int(Regime.MISSING), int(Regime.MISSING)).astype(int)
         return regimes.agreement(shared, published["label"], published["legible"], published["uncertain"])

@@ -42,7 +42,7 @@ def test_the_strategies_benchmark_prints_its_tables() -> None:
     )
     lines = [line.split() for line in done.stdout.splitlines()]
     rates, ratios = lines[3:10], lines[12:]
-    work = ["lbfgs", "alm", "ropinn", "rung", "row", "nncg", "products"]
+    work = ["lbfgs", "alm", "ropinn", "level", "row", "nncg", "products"]
     assert [row[:3] for row in rates] == [["20", "2", name] for name in work]
     for row in rates:
         sequential, ensemble, ratio = map(float, row[3:])
@@ -123,7 +123,7 @@ def test_both_sides_of_the_strategies_benchmark_train_alike(
     torch.testing.assert_close(losses[2], losses[1], rtol=1e-6, atol=0.0)
 
 
-@pytest.mark.parametrize("work", ["rung", "row"])
+@pytest.mark.parametrize("work", ["level", "row"])
 def test_both_sides_of_the_strategies_benchmark_climb_alike(strategies: ModuleType, work: str) -> None:
     case = strategies.Comparison(30, 1 if work == "row" else 2, iterations=6, dtype=torch.float64)
     plain, ours, _ = case.sides(work)

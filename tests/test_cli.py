@@ -122,7 +122,7 @@ def test_restart_puts_the_runs_aside_and_mends_a_manifest(tmp_path: Path) -> Non
     assert command == "python -m sciml_lib run pinn/convection/tiny --profile smoke --restart"
     result = typed(command.removeprefix("python -m sciml_lib ") + " --quiet --device cpu")
     assert result.exit_code == 0 and "8 of them by this call" in result.stdout
-    (aside,) = (tmp_path / "runs/_set_aside/pinn/convection/tiny").iterdir()
+    (aside,) = (tmp_path / "runs/_archive/pinn/convection/tiny").iterdir()
     assert len((aside / "cells.csv").read_text().splitlines()) == 9
 
 

@@ -1,4 +1,4 @@
-"""A curriculum against a loop over its rungs with ``torch.optim.LBFGS``; who shares a rung; and every bad number. Float64."""
+"""A curriculum against a loop over its levels with ``torch.optim.LBFGS``; who shares a level; and every bad number. Float64."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from sciml_lib.models import MLP
 from sciml_lib.problems import PINN
 from sciml_lib.strategies import LBFGS, Adam, Curriculum, MemberResult, Strategy, train
 
-RUNG, LAST = LBFGS(max_iterations=6, history=5), LBFGS(max_iterations=8, history=5)
-SHORT = Strategy((Curriculum(rungs=6, step=0.5, solver=RUNG), LAST))
+SOLVER, LAST = LBFGS(max_iterations=6, history=5), LBFGS(max_iterations=8, history=5)
+SHORT = Strategy((Curriculum(n_stages=6, step=0.5, solver=SOLVER), LAST))
 TARGETS, SEEDS = [0.5, 1.0, 2.25, 3.0, 1.0, 3.0], [4, 4, 4, 4, 7, 7]
 
 
@@ -37,49 +37,49 @@ def run(
     return results
 
 
-def test_legs_are_the_rungs_and_then_the_members_own_coefficients() -> None:
-    legs = SHORT.legs
-    assert [leg.coefficient for leg in legs] == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, None]
-    assert [leg.stage for leg in legs] == [RUNG] * 6 + [LAST]
-    assert Curriculum().legs[-1].coefficient == 69.5
+def test_phases_are_the_levels_and_then_the_members_own_coefficients() -> None:
+    phases = SHORT.phases
+    assert [phase.coefficient for phase in phases] == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, None]
+    assert [phase.stage for phase in phases] == [SOLVER] * 6 + [LAST]
+    assert Curriculum().phases[-1].coefficient == 69.5
     assert Curriculum().top == 70.0
     problem = make_problem()
-    draws = [leg.view(problem).points["residual"] for leg in legs]
+    draws = [phase.view(problem).points["residual"] for phase in phases]
     for i, one in enumerate(draws):
         for other in draws[:i]:
             assert not torch.equal(one, other)
     assert torch.equal(draws[-1], problem.points["residual"])
-    assert legs[-1].view(problem).coefficients.tolist() == TARGETS
-    # Another seed of the data gives other rungs, too.
+    assert phases[-1].view(problem).coefficients.tolist() == TARGETS
+    # Another seed of the data gives other levels, too.
     other = PINN(problem.system, problem.model, TARGETS, 20, data_seed=4, dtype=torch.float64)
-    assert not torch.equal(legs[0].view(other).points["residual"], draws[0])
+    assert not torch.equal(phases[0].view(other).points["residual"], draws[0])
 
 
-def test_a_rungs_points_are_those_of_its_seed() -> None:
+def test_a_levels_points_are_those_of_its_seed() -> None:
     problem = make_problem()
     x = np.linspace(0.0, 2.0 * math.pi, 257)[1:-1]
     t = np.linspace(0.0, 1.0, 101)[1:]
     pool = np.stack([np.tile(x, 100), np.repeat(t, 255)], axis=1)
-    for k, leg in enumerate(SHORT.legs[:3]):
+    for k, phase in enumerate(SHORT.phases[:3]):
         drawn = pool[np.random.RandomState((3, k + 1)).permutation(25_500)[:20]]
-        np.testing.assert_allclose(leg.view(problem).points["residual"], drawn, rtol=0, atol=1e-14)
+        np.testing.assert_allclose(phase.view(problem).points["residual"], drawn, rtol=0, atol=1e-14)
 
 
-def test_members_of_one_seed_share_the_rungs_below_their_coefficients() -> None:
-    groups = [leg.groups(make_problem(TARGETS), SEEDS) for leg in SHORT.legs]
+def test_members_of_one_seed_share_the_levels_below_their_coefficients() -> None:
+    groups = [phase.groups(make_problem(TARGETS), SEEDS) for phase in SHORT.phases]
     assert groups[0] == [[0, 1, 2, 3], [4, 5]]  # everybody begins at 0
-    assert groups[1] == [[1, 2, 3], [4, 5]]  # 0.5 is a target, not a rung, for member 0
+    assert groups[1] == [[1, 2, 3], [4, 5]]  # 0.5 is a target, not a level, for member 0
     assert groups[2] == [[2, 3], [5]]
     assert groups[3] == groups[4] == [[2, 3], [5]]
     assert groups[5] == [[3], [5]]
     assert groups[6] == [[m] for m in range(6)]
 
 
-def test_a_target_that_float32_moves_above_its_rung_is_still_the_rung() -> None:
+def test_a_target_that_float32_moves_above_its_level_is_still_the_level() -> None:
     target = torch.tensor([0.1, 0.7, 6.3], dtype=torch.float32).tolist()
-    curriculum = Curriculum(rungs=63, step=0.1, solver=RUNG)
-    for value, rungs in zip(target, (1, 7, 63), strict=True):
-        assert sum(bool(leg.groups(make_problem([value]), [0])) for leg in curriculum.legs) == rungs
+    curriculum = Curriculum(n_stages=63, step=0.1, solver=SOLVER)
+    for value, levels in zip(target, (1, 7, 63), strict=True):
+        assert sum(bool(phase.groups(make_problem([value]), [0])) for phase in curriculum.phases) == levels
     curriculum.check(make_problem([0.1, 6.3], torch.float32))
 
 
@@ -101,17 +101,17 @@ def plain_lbfgs(problem: PINN, solver: LBFGS, x0: Tensor) -> tuple[Tensor, int, 
 
 
 @pytest.mark.usefixtures("searches_of_25_trials")
-def test_every_member_climbs_its_rungs_one_after_the_other() -> None:
+def test_every_member_climbs_its_levels_one_after_the_other() -> None:
     problem = make_problem()
     results = run(problem)
     for m, (target, seed) in enumerate(zip(TARGETS, SEEDS, strict=True)):
         one = problem.select([m])
         x = problem.init([seed])[0]
-        iterations = evaluations = rung = 0
-        while 0.5 * rung < target:
-            here = one.at(torch.tensor([0.5 * rung])).redrawn((3, rung + 1))
-            x, n_iter, n_eval = plain_lbfgs(here, RUNG, x)
-            iterations, evaluations, rung = iterations + n_iter, evaluations + n_eval, rung + 1
+        iterations = evaluations = level = 0
+        while 0.5 * level < target:
+            here = one.at(torch.tensor([0.5 * level])).resampled((3, level + 1))
+            x, n_iter, n_eval = plain_lbfgs(here, SOLVER, x)
+            iterations, evaluations, level = iterations + n_iter, evaluations + n_eval, level + 1
         x, n_iter, n_eval = plain_lbfgs(one, LAST, x)
         assert (results[m].iterations, results[m].evaluations) == (iterations + n_iter, evaluations + n_eval)
         torch.testing.assert_close(results[m].params, x, rtol=1e-6, atol=1e-8)
@@ -136,14 +136,14 @@ def test_members_of_one_seed_share_their_evaluations() -> None:
     alone = make_problem([2.75], kind=Counted)
     alone.rows = {}
     assert_same({0: results[2]}, run(alone, [4]), rtol=1e-6, atol=1e-8)
-    rungs = [0.5 * k for k in range(6)]
-    assert {c: together.rows[c] for c in rungs} == {c: alone.rows[c] for c in rungs}
+    levels = [0.5 * k for k in range(6)]
+    assert {c: together.rows[c] for c in levels} == {c: alone.rows[c] for c in levels}
     assert together.rows[2.75] == 3 * alone.rows[2.75]
     assert sum(alone.rows.values()) == results[0].evaluations
     other = make_problem([2.75] * 2, kind=Counted)
     other.rows = {}
     run(other, [4, 5])  # two seeds share nothing
-    assert all(other.rows[c] > together.rows[c] for c in rungs)
+    assert all(other.rows[c] > together.rows[c] for c in levels)
 
 
 @pytest.mark.parametrize("width", [1, 2, 4])
@@ -166,7 +166,7 @@ class Poisoned(PINN):
         return torch.where(bad, torch.nan, loss), grad
 
 
-def test_members_that_diverge_on_a_rung_are_reported_and_the_others_go_on() -> None:
+def test_members_that_diverge_on_a_level_are_reported_and_the_others_go_on() -> None:
     ours, expected = run(make_problem(kind=Poisoned)), run(make_problem())
     assert sorted(ours) == list(range(6))
     lost = [2, 3, 5]  # all that climb above 1.5
@@ -184,16 +184,16 @@ def test_seconds_of_a_shared_lane_are_divided() -> None:
     assert 0 < sum(result.seconds for result in results.values()) < spent
 
 
-def test_nothing_may_part_the_members_before_the_rungs() -> None:
+def test_nothing_may_part_the_members_before_the_levels() -> None:
     with pytest.raises(UserError, match="Curriculum must come first"):
-        Strategy((Adam(steps=3), Curriculum(rungs=2, step=0.5, solver=RUNG), LAST))
+        Strategy((Adam(steps=3), Curriculum(n_stages=2, step=0.5, solver=SOLVER), LAST))
 
 
-def test_too_few_rungs_are_refused_with_the_number_that_would_do() -> None:
-    said = r"beta=3 \(6 rungs of 0.5\) and 3.2 lies above; choose at least 7 rungs"
+def test_too_few_levels_are_refused_with_the_number_that_would_do() -> None:
+    said = r"beta=3 \(6 stages of 0.5\) and 3.2 lies above; choose at least n_stages=7"
     with pytest.raises(UserError, match=said):
         run(make_problem([1.0, 3.2]), [0, 1])
-    Curriculum(rungs=7, solver=RUNG).check(make_problem([1.0, 3.2]))
+    Curriculum(n_stages=7, solver=SOLVER).check(make_problem([1.0, 3.2]))
 
 
 def test_a_problem_without_a_coefficient_is_refused() -> None:
@@ -207,12 +207,12 @@ def test_a_problem_without_a_coefficient_is_refused() -> None:
 
 def test_a_strategy_does_not_end_with_a_curriculum() -> None:
     with pytest.raises(UserError, match=r"Curriculum ends below .* such as LBFGS\(\)"):
-        Strategy((LAST, Curriculum(rungs=2)))
+        Strategy((LAST, Curriculum(n_stages=2)))
     with pytest.raises(UserError, match="at least one stage"):
         Strategy(())
 
 
-@pytest.mark.parametrize("options", [{"rungs": 0}, {"rungs": -3}, {"step": 0.0}, {"step": -0.5}, {"step": math.nan}])
+@pytest.mark.parametrize("options", [{"n_stages": 0}, {"n_stages": -3}, {"step": 0.0}, {"step": -0.5}, {"step": math.nan}])
 def test_impossible_numbers_are_refused(options: dict[str, float]) -> None:
-    with pytest.raises(UserError, match="rungs >= 1 and step > 0"):
+    with pytest.raises(UserError, match="n_stages >= 1 and step > 0"):
         Curriculum(**options)

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 from made_runs import Number
 
-from sciml_lib import motions, narrative
+from sciml_lib import narrative, rollouts
 from sciml_lib.errors import UserError
 from sciml_lib.narrative.families import jump
 from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement, Words, panel_words
@@ -72,7 +72,7 @@ def prose_of(text: str) -> str:
 @pytest.fixture(scope="module")
 def floor() -> xr.DataArray:
     """The floor of forward Euler on the grid of the PINODE."""
-    return motions.euler_floor(made("adam", steep(99)))
+    return rollouts.euler_floor(made("adam", steep(99)))
 
 
 def over(floor: xr.DataArray, factor: float) -> Number:
@@ -245,7 +245,7 @@ def test_the_recipes_of_table_4_are_said_with_their_numbers() -> None:
         "600 epochs of Adam on batches of 32 (13 updates each; learning rate 0.001, times 0.995 an epoch)", "the same",
     ]  # fmt: skip
     assert "constraints: the equation; penalty from 1, times 1.05 a call; weight of the rest 10)" in table["ALM"][2]
-    assert table["CL"][2].startswith("a curriculum of 59 rungs from coefficient 0.25 on, 0.25 apart, each of up to 500 iter")
+    assert table["CL"][2].startswith("a curriculum of 59 stages from coefficient 0.25 on, 0.25 apart, each of up to 500 iter")
     letter = rows(narrative.budgets({"text": made("adam-plain", steep(8))}))["text"][2]
     assert "(each one pass through its own batches; learning rate 0.001)" in letter  # it does not fall
 
@@ -299,7 +299,7 @@ def test_thresholds_below_the_floor_are_named_with_their_cells(floor: xr.DataArr
     assert rows(text)["L-BFGS"][-1].startswith(f"{above} (") and rows(text)["ALM"][-1] == "64 (100 %)"
     assert f"whatever the training: {above} of 64 with L-BFGS and 64 of 64 with ALM. There *under-trained*" in text
     # A threshold exactly at the highest floor can be met.
-    at = dataclasses.replace(panels["ALM"], yardstick=Thresholds(float(floor.max()), 1.0, "by hand"))
+    at = dataclasses.replace(panels["ALM"], own_thresholds=Thresholds(float(floor.max()), 1.0, "by hand"))
     assert prose_of(narrative.floor_words({"ALM": at})) == ""
 
 
@@ -318,7 +318,7 @@ def test_the_share_of_the_floor_is_that_of_the_median_cell_with_both_ends(floor:
 
 
 def test_the_best_cells_are_set_beside_the_true_field() -> None:
-    own = motions.true_field_error(made("adam", steep(99))).to_series().to_dict()
+    own = rollouts.true_field_error(made("adam", steep(99))).to_series().to_dict()
     panel = made("adam", steep(99), lambda c, n, s: (2.0 if n == 160 else 5.0) * own[c])
     text = narrative.error_floor(panel)
     assert list(rows(text)) == ["1/b", ":---", "1", "2", "4", "6", "8", "10", "12", "15"]
@@ -331,7 +331,7 @@ def test_the_best_cells_are_set_beside_the_true_field() -> None:
 
 
 def test_networks_that_are_better_than_the_true_field_are_pointed_out() -> None:
-    own = motions.true_field_error(made("adam", steep(99))).to_series().to_dict()
+    own = rollouts.true_field_error(made("adam", steep(99))).to_series().to_dict()
     better = (4.0, 20), (15.0, 400)
     panel = made("adam", steep(99), lambda c, n, s: (0.5 if (c, n) in better else 1.0) * own[c])
     text = narrative.error_floor(panel)
@@ -716,7 +716,7 @@ def moved() -> dict[str, Panel]:
 
 def test_maps_of_one_pair_of_thresholds_are_tabulated_once(moved: dict[str, Panel]) -> None:
     adam = made("adam", steep(8))
-    common = {name: panel.judged_by(adam) for name, panel in moved.items()}
+    common = {name: panel.with_thresholds_of(adam) for name, panel in moved.items()}
     text = narrative.shifts(common)
     lines = [line for line in text.splitlines() if line.startswith("| ")][2:]
     assert [line.split(" | ")[:2] for line in lines] == [["| L-BFGS", "all"], ["| CL", "all"], ["| ALM", "all"]]
@@ -739,7 +739,7 @@ def test_maps_with_thresholds_of_their_own_are_tabulated_by_both(moved: dict[str
     moved["ALM"] = made("alm", steep(10, low=1e-7), n_seeds=2)
     assert "| ALM | its own | below the map | below the map |" in narrative.shifts(moved)
     assert "- *ALM*: no row shows a shift." in narrative.shifts(moved)
-    common = narrative.shifts({name: panel.judged_by(adam) for name, panel in moved.items()})
+    common = narrative.shifts({name: panel.with_thresholds_of(adam) for name, panel in moved.items()})
     assert "- *ALM*: the border moves to larger 1/b with 20, 40, 100" in common
 
 
@@ -750,7 +750,7 @@ def test_a_test_border_of_the_pendulum_moves_by_one_pair_of_thresholds() -> None
         "CL": made("cl", steep(99), at(12), n_seeds=2),
     }
     adam = made("adam", steep(99))
-    text = narrative.shifts({name: panel.judged_by(adam) for name, panel in maps.items()}, "test")
+    text = narrative.shifts({name: panel.with_thresholds_of(adam) for name, panel in maps.items()}, "test")
     assert "- *CL*: the border moves to larger 1/b with 300 and 400 observed states." in text
     own = narrative.shifts(maps, "test")  # for their own rows an error of 3 is low
     assert "- *CL*: no row shows a shift." in own and "| nowhere |" in own

@@ -32,7 +32,7 @@ def five() -> dict[str, Panel]:
             f"pinn/convection/{variant}", "laptop", lambda c, n, s, a=at, h=high: h if c >= a else 1e-5, lambda *_: 0.01
         )
         made[name] = Panel(data)
-    return {name: p.cut_to(made["ALM"]) for name, p in made.items()}
+    return {name: p.restricted_to(made["ALM"]) for name, p in made.items()}
 
 
 def verdicts(five: dict[str, Panel]) -> dict[str, str]:
@@ -52,7 +52,7 @@ def test_statements_hold_where_the_runs_say_so(five):
 
 def test_25_is_not_50(five):
     """A border between 30 and 50 is near neither, as far as the grid can tell."""
-    five["L-BFGS"] = panel("lbfgs", 50).cut_to(five["ALM"])  # crosses near 38
+    five["L-BFGS"] = panel("lbfgs", 50).restricted_to(five["ALM"])  # crosses near 38
     five["ALM"] = Panel(runs("pinn/convection/alm", "laptop", lambda c, n, s: 1.0 if c >= 50 else 1e-5, lambda *_: 0.01))
     found = verdicts(five)
     assert found["the training border of L-BFGS lies at about β = 25"] == FAILS
@@ -60,7 +60,7 @@ def test_25_is_not_50(five):
 
 
 def test_statements_fall_where_the_runs_say_otherwise(five):
-    five["L-BFGS"] = panel("lbfgs", 70).cut_to(five["ALM"])
+    five["L-BFGS"] = panel("lbfgs", 70).restricted_to(five["ALM"])
     five["ALM"] = Panel(runs("pinn/convection/alm", "laptop", lambda c, n, s: 1.0 if c >= 20 else 1e-5, lambda *_: 0.9))
     five["CL"] = panel("cl", 70, lambda c, n, s: 0.9)
     five["RoPINN"] = panel("ropinn", 20)
@@ -76,7 +76,7 @@ def test_what_was_not_run_cannot_be_judged(five):
     assert set(verdicts(cut).values()) == {OPEN}
     assert narrative.statement_table(narrative.statements(cut)).count(OPEN) == 6
     nowhere = {name: panel(v, 1e9) for v, name in (("lbfgs", "L-BFGS"), ("alm", "ALM"), ("cl", "CL"), ("ropinn", "RoPINN"))}
-    found = verdicts({name: p.cut_to(nowhere["ALM"]) for name, p in nowhere.items()})
+    found = verdicts({name: p.restricted_to(nowhere["ALM"]) for name, p in nowhere.items()})
     assert found["CL has a training border comparable to that of ALM"] == OPEN  # both beyond the map
     assert found["RoPINN moves the training border to larger β than L-BFGS"] == OPEN
 
@@ -103,13 +103,13 @@ def test_a_shift_counts_only_beyond_the_bands_and_by_both_yardsticks(five):
     assert "| ALM | its own | nowhere |" in text and "| ALM | L-BFGS | 13" in text
     assert "*ALM*: no row shows a shift." in text
     better = panel("cl", 1e9), panel("lbfgs", 1e9, lambda c, n, s: 0.9 if c >= 20 else 0.1)
-    text = narrative.shifts({"L-BFGS": better[1].cut_to(better[0]), "CL": better[0]}, "test")
+    text = narrative.shifts({"L-BFGS": better[1].restricted_to(better[0]), "CL": better[0]}, "test")
     assert "| test error first rises above |" in text and "*CL*: the border moves to larger β with 100, 500, 1,000" in text
     # One of its seeds fails from 10 on: then the band of L-BFGS reaches to within half a cell of the border of RoPINN.
     noisy = Panel(
         runs("pinn/convection/lbfgs", "laptop", lambda c, n, s: 1e-1 if c >= (10 if s == 0 else 70) else 1e-5, lambda *_: 0.01)
     )
-    five["L-BFGS"] = noisy.cut_to(five["CL"])
+    five["L-BFGS"] = noisy.restricted_to(five["CL"])
     assert "*RoPINN*: no row" in narrative.shifts(five)
 
 
@@ -117,7 +117,7 @@ def test_a_border_with_low_losses_behind_it_is_marked(five):
     assert "Behind the first rise" not in narrative.shifts(five)
     five["L-BFGS"] = Panel(
         runs("pinn/convection/lbfgs", "laptop", lambda c, n, s: 1e-1 if c == 30 else 1e-5, lambda *_: 0.01)
-    ).cut_to(five["ALM"])
+    ).restricted_to(five["ALM"])
     text = narrative.shifts(five)
     assert r"\*" in text and "(L-BFGS with 100, 500, 1,000 and 2,000 collocation points)" in text
 
@@ -267,7 +267,7 @@ def test_crossings_are_coefficients_with_and_without_a_band():
 
 
 def test_a_cut_keeps_the_common_cells():
-    cut = panel("lbfgs", 30).cut_to(panel("alm", 30))
+    cut = panel("lbfgs", 30).restricted_to(panel("alm", 30))
     assert cut.runs["coefficient"].values.tolist() == [5, 10, 20, 30, 50, 70]
     assert cut.runs["n_data"].values.tolist() == [100, 500, 1000, 2000]
     assert panels.onset(cut.labels)[1000] == 30 and (cut.labels == Regime.II).sum() == 12

@@ -233,8 +233,8 @@ def test_figures_show_the_first_seed_in_the_order_of_the_coefficients():
     figure = narrative.surfaces_figure(usual(), CONVECTION, "wide", "a title")
     assert figure.axes[0].get_title() == "β = 5, N = 100, radius 8.0e-05"
     assert figure.axes[0].get_xlabel() == "first eigenvector / radius"
-    html = narrative.turnable(found, CONVECTION, "eigen", "a title").data
-    assert "plotly-graph-div" in html and html == narrative.turnable(found, CONVECTION, "eigen", "a title").data
+    html = narrative.interactive(found, CONVECTION, "eigen", "a title").data
+    assert "plotly-graph-div" in html and html == narrative.interactive(found, CONVECTION, "eigen", "a title").data
     with pytest.raises(UserError, match="no surface of pinn/reaction-diffusion/lbfgs along random directions is stored"):
         narrative.surfaces_figure(found, REACTION_DIFFUSION, "random", "t")
 
@@ -308,6 +308,6 @@ def test_the_drawing_library_is_written_once_and_loaded_where_a_figure_needs_it(
     handlers["html-page-context"](app, "page", "page.html", {"body": "<p>no figure</p>"}, None)
     handlers["html-page-context"](app, "search", "search.html", {}, None)
     assert added == []
-    html = narrative.turnable(usual(), CONVECTION, "eigen", "t").data
+    html = narrative.interactive(usual(), CONVECTION, "eigen", "t").data
     handlers["html-page-context"](app, "page", "page.html", {"body": html}, None)
     assert [name for name, _ in added] == ["plotly.min.js", None] and "resize" in added[1][1]["body"]

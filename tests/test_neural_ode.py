@@ -342,7 +342,7 @@ def test_a_member_among_others_is_the_member_alone_to_the_last_bit(physics: bool
     problem = make_problem(coefficients, amounts, **options)
     params = problem.init(range(5))
     loss, grad = problem.value_and_grad(params)
-    measures = problem.evaluate(params)
+    metrics = problem.evaluate(params)
     for m, (coefficient, n) in enumerate(zip(coefficients, amounts, strict=True)):
         alone = make_problem([coefficient], n, **options)
         for one in (alone, problem.select([m])):
@@ -350,8 +350,8 @@ def test_a_member_among_others_is_the_member_alone_to_the_last_bit(physics: bool
             assert torch.equal(own_loss[0], loss[m])
             assert torch.equal(own_grad[0], grad[m])
             found = one.evaluate(params[[m]])
-            torch.testing.assert_close(found.test_error[0], measures.test_error[m], rtol=1e-5, atol=0)
-            torch.testing.assert_close(found.measures["one_step_mse"][0], measures.measures["one_step_mse"][m])
+            torch.testing.assert_close(found.test_error[0], metrics.test_error[m], rtol=1e-5, atol=0)
+            torch.testing.assert_close(found.metrics["one_step_mse"][0], metrics.metrics["one_step_mse"][m])
 
 
 @pytest.mark.parametrize("physics", [True, False])
@@ -363,10 +363,10 @@ def test_a_member_trained_among_others_is_the_member_trained_alone(physics: bool
     ):
         options = {"physics": physics, "dtype": dtype, "hidden": (8, 8)}
         together = run(make_problem(coefficients, amounts, **options), seeds, stage)
-        lanes = run(make_problem(coefficients, amounts, **options), seeds, stage, width=2)
+        slots = run(make_problem(coefficients, amounts, **options), seeds, stage, width=2)
         for m, (coefficient, n, seed) in enumerate(zip(coefficients, amounts, seeds, strict=True)):
             (alone,) = run(make_problem([coefficient], n, **options), [seed], stage).values()
-            for other in (together[m], lanes[m]):
+            for other in (together[m], slots[m]):
                 torch.testing.assert_close(alone.params, other.params, rtol=0, atol=near)
                 assert (alone.status, alone.iterations, alone.evaluations) == (
                     other.status,
@@ -415,7 +415,7 @@ def test_other_coefficients_have_their_own_trajectories() -> None:
 
 def test_nothing_is_drawn_at_random() -> None:
     problem = make_problem()
-    assert problem.redrawn(7) is problem
+    assert problem.resampled(7) is problem
     assert problem.data_seed == 0
 
 
@@ -599,12 +599,12 @@ def test_the_test_error_is_that_of_a_rollout_from_the_test_start(representation:
     torch.testing.assert_close(problem.test_error(params), found.test_error, rtol=0, atol=0)
     for name, losses in problem.block_losses(params).items():
         torch.testing.assert_close(found.block_losses[name], losses, rtol=0, atol=0)
-    assert tuple(found.measures) == problem.measure_names == ("one_step_mse",)
+    assert tuple(found.metrics) == problem.metric_names == ("one_step_mse",)
     assert found.left_bounds.tolist() == [False] * 5
     for m, coefficient in enumerate(COEFFICIENTS):
         error, one_step = naive_test(problem, problem.model.module(params[m]), coefficient)
         assert found.test_error[m].item() == pytest.approx(error, rel=1e-9)
-        assert found.measures["one_step_mse"][m].item() == pytest.approx(one_step, rel=1e-10)
+        assert found.metrics["one_step_mse"][m].item() == pytest.approx(one_step, rel=1e-10)
 
 
 def test_the_true_field_is_tested_as_eulers_method_would_be() -> None:
@@ -619,7 +619,7 @@ def test_the_true_field_is_tested_as_eulers_method_would_be() -> None:
     errors = np.linalg.norm(np.array(states) - truth, axis=0) / np.linalg.norm(truth, axis=0)
     assert found.test_error.item() == pytest.approx(errors.mean(), rel=1e-9)
     assert 0.05 < errors.mean() < 0.5
-    assert found.measures["one_step_mse"].item() < 2e-6
+    assert found.metrics["one_step_mse"].item() < 2e-6
 
 
 class Runaway(MLP):
@@ -642,7 +642,7 @@ def test_a_network_that_runs_away_is_cut_off_in_the_test_and_named() -> None:
     assert torch.isfinite(found.test_error).all()
     error, one_step = naive_test(problem, problem.model.module(params[1]), 4.0)
     assert found.test_error[1].item() == pytest.approx(error, rel=1e-9)
-    assert found.measures["one_step_mse"][1].item() == pytest.approx(one_step, rel=1e-10)
+    assert found.metrics["one_step_mse"][1].item() == pytest.approx(one_step, rel=1e-10)
     assert 30.0 < error < 1000.0  # far above every threshold, and still a number
     assert found.test_error[[0, 2]].max() < 10.0
     results = run(problem, [3, 7, 3], MiniBatchAdam(epochs=2, learning_rate=1e-9))
@@ -660,7 +660,7 @@ def test_weights_that_are_no_numbers_have_diverged_in_training_and_not_in_the_te
     results = run(problem, [3, 7], MiniBatchAdam(epochs=2))
     assert [results[m].status for m in range(2)] == ["budget_spent", "diverged"]
     assert math.isfinite(results[1].test_error)
-    assert math.isnan(results[1].measures["one_step_mse"])
+    assert math.isnan(results[1].metrics["one_step_mse"])
 
 
 # --- bad input ---

@@ -238,12 +238,12 @@ def test_negative_curvature_is_named_when_the_budget_ends() -> None:
     starts = torch.tensor([[0.5, 0.3], [-1.0, -0.2]], dtype=torch.float64)
     state = finish(NNCG(steps=3, rank=1), Function(concave), starts)
     assert (state.status == Status.NEGATIVE_CURVATURE).all()
-    assert (state.bent > 0).all()
+    assert (state.indefinite > 0).all()
     assert (state.iterations == 3).all()
     assert (concave(state.params) < concave(starts)).all()  # it goes downhill all the same
     convex = finish(NNCG(steps=3, rank=1, tolerance_grad=0.0), Function(lambda x: torch.cosh(x).sum(dim=1)), starts)
     assert (convex.status == Status.BUDGET_SPENT).all()
-    assert not convex.bent.any()
+    assert not convex.indefinite.any()
 
 
 class Lying(Function):
@@ -376,12 +376,12 @@ def test_lanes_and_stops_do_not_change_any_member(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SYSTEMS))
-@pytest.mark.parametrize("kind", ["plain", "augmented", "resampled", "both"])
+@pytest.mark.parametrize("kind", ["plain", "augmented", "shifted", "both"])
 def test_value_and_products_of_a_problem_are_those_of_autograd(name: str, kind: str) -> None:
     problem = make_problem(name, (0.5, SYSTEMS[name]))
     params = problem.init(range(2)) + 0.1 * gaussian(2, problem.n_params)
-    if kind in ("resampled", "both"):
-        problem = problem.resampled(0.05 * torch.rand(2, 16, 2, dtype=torch.float64, generator=generator(1)))
+    if kind in ("shifted", "both"):
+        problem = problem.shifted(0.05 * torch.rand(2, 16, 2, dtype=torch.float64, generator=generator(1)))
     if kind in ("augmented", "both"):
         blocks = tuple(block for block in problem.block_names if block != "residual")
         width = problem.constraints(params, blocks).shape[1]

@@ -11,7 +11,7 @@ import pytest
 
 matplotlib.use("Agg")
 
-from sciml_lib import figures, motions, narrative
+from sciml_lib import figures, narrative, rollouts
 from sciml_lib.errors import UserError
 from sciml_lib.figures import ValueMap, style
 from sciml_lib.panels import Panel
@@ -157,7 +157,7 @@ def test_the_floor_is_drawn_in_the_colours_of_the_training_loss_and_its_share_is
     panel = pinode()
     figure = narrative.floor_figure(panel, "How much")
     assert is_drawn_alike(figure) and figure.get_suptitle() == "How much"
-    floor = motions.euler_floor(panel).values
+    floor = rollouts.euler_floor(panel).values
     titles = ["training loss", "floor of forward Euler", "share of the floor"]
     assert [axes.get_title("left") for axes in figure.axes] == titles
     for axes, values in zip(figure.axes, (panel.train.values, floor, floor / panel.train.values), strict=True):
@@ -201,7 +201,7 @@ def moving(**change):
         "title": "two motions",
         **change,
     }
-    return figures.motions(**given)
+    return figures.rollouts(**given)
 
 
 def test_a_motion_is_drawn_over_time_and_in_the_space_of_states_with_its_data():

@@ -89,16 +89,16 @@ def test_the_strategies_are_those_of_table_4() -> None:
     before, tight = stages_of("pinode/pendulum/nncg-tight")
     assert (before, tight.damping, tight.cg_tolerance, tight.learning_rate) == (lbfgs, 1e-6, 1e-9, 1.0)
     curriculum, last = stages_of("pinode/pendulum/cl")
-    assert (curriculum.rungs, curriculum.step, curriculum.start, curriculum.solver, last) == (59, 0.25, 0.25, inner, inner)
+    assert (curriculum.n_stages, curriculum.step, curriculum.start, curriculum.solver, last) == (59, 0.25, 0.25, inner, inner)
     assert stages_of("pinode/pendulum/adam-unscaled") == stages_of("pinode/pendulum/adam")
     assert stages_of("node/pendulum/adam-raw") == stages_of("node/pendulum/adam")
 
 
 def test_the_curriculum_has_sixty_stages_and_leads_exactly_to_the_last_column() -> None:
-    legs = catalog.get("pinode/pendulum/cl").at("paper").strategy.legs
-    assert len(legs) == 60
-    rungs = [leg.coefficient for leg in legs[:-1]]
-    assert rungs == pytest.approx([0.25 * k for k in range(1, 60)])
+    phases = catalog.get("pinode/pendulum/cl").at("paper").strategy.phases
+    assert len(phases) == 60
+    levels = [phase.coefficient for phase in phases[:-1]]
+    assert levels == pytest.approx([0.25 * k for k in range(1, 60)])
     curriculum = stages_of("pinode/pendulum/cl")[0]
     assert (curriculum.first, curriculum.top) == (0.25, 15.0)
     assert curriculum.top == max(catalog.get("pinode/pendulum/cl").coefficients)
@@ -247,10 +247,10 @@ def test_what_an_evaluation_of_all_lanes_needs_is_kept_free() -> None:
 
 def test_lanes_follow_the_memory() -> None:
     plan = catalog.get("pinode/pendulum/alm").at("paper")
-    widths = [planner.lanes(plan, plan.cells, CPU, memory) for memory in (devices.CPU_LIMIT_BYTES, 200 * 10**6, 30 * 10**6)]
+    widths = [planner.slots(plan, plan.cells, CPU, memory) for memory in (devices.CPU_LIMIT_BYTES, 200 * 10**6, 30 * 10**6)]
     assert widths[0] == 320 and widths == sorted(widths, reverse=True) and 1 <= widths[2] < 320
     with pytest.raises(UserError, match="a run with n_data=400 takes"):
-        planner.lanes(plan, plan.cells, CPU, 1000)
+        planner.slots(plan, plan.cells, CPU, 1000)
 
 
 def test_a_sweep_trains_and_reads_back_with_its_measure(tmp_path: Path, tiny: Plan) -> None:
@@ -266,7 +266,7 @@ def test_a_sweep_trains_and_reads_back_with_its_measure(tmp_path: Path, tiny: Pl
     head = (folder / "cells.csv").read_text().splitlines()[0].split(",")
     assert head[4:9] == ["train_loss", "loss_data", "loss_residual", "test_error", "one_step_mse"]
     content = json.loads((folder / "manifest.json").read_text())
-    assert (content["profile"], content["blocks"], content["measures"]) == ("paper", ["data", "residual"], ["one_step_mse"])
+    assert (content["profile"], content["blocks"], content["metrics"]) == ("paper", ["data", "residual"], ["one_step_mse"])
     for profile in ("laptop", "paper"):
         data = sciml_lib.load(TINY.id, profile=profile, runs=tmp_path)
         assert data.attrs["profile"] == "paper"
@@ -278,7 +278,7 @@ def test_a_sweep_trains_and_reads_back_with_its_measure(tmp_path: Path, tiny: Pl
     assert len(rows) == 8
     for cell, row in rows.items():
         one = data.sel(coefficient=cell.coefficient, n_data=cell.n_data, seed=cell.seed)
-        assert float(one.one_step_mse) == row.measures["one_step_mse"]
+        assert float(one.one_step_mse) == row.metrics["one_step_mse"]
     before = (folder / "cells.csv").read_bytes()
     assert sweeps.run(TINY.id, "paper", runs=tmp_path, device="cpu").trained == 0
     assert (folder / "cells.csv").read_bytes() == before
@@ -296,7 +296,7 @@ def test_a_row_is_the_run_that_its_coordinates_name(tmp_path: Path, tiny: Plan) 
         assert problem.loss(final).item() == pytest.approx(row.train_loss, rel=1e-6)
         assert found.block_losses["residual"].item() == pytest.approx(row.block_losses["residual"], rel=1e-6)
         assert found.test_error.item() == pytest.approx(row.test_error, rel=1e-6)
-        assert found.measures["one_step_mse"].item() == pytest.approx(row.measures["one_step_mse"], rel=1e-6)
+        assert found.metrics["one_step_mse"].item() == pytest.approx(row.metrics["one_step_mse"], rel=1e-6)
         own: list[MemberResult] = []
         train(problem, [seed], TINY.strategy, on_result=lambda _, result, own=own: own.append(result))
         assert own[0].train_loss == pytest.approx(row.train_loss, rel=1e-4)
@@ -321,21 +321,21 @@ def test_the_time_limit_stops_and_the_next_call_goes_on(tmp_path: Path, tiny: Pl
     assert (parts.status == whole.status).all()
 
 
-@pytest.mark.parametrize("measures", [None, ["other_mse"], ["one_step_mse", "other_mse"]])
-def test_a_manifest_with_other_measures_is_refused(tmp_path: Path, tiny: Plan, measures: list[str] | None) -> None:
+@pytest.mark.parametrize("metrics", [None, ["other_mse"], ["one_step_mse", "other_mse"]])
+def test_a_manifest_with_other_measures_is_refused(tmp_path: Path, tiny: Plan, metrics: list[str] | None) -> None:
     sweeps.run(TINY.id, "paper", runs=tmp_path, device="cpu")
     folder = store.folder_of(tiny, tmp_path)
     content = json.loads((folder / "manifest.json").read_text())
-    del content["measures"]
-    (folder / "manifest.json").write_text(json.dumps(content | ({} if measures is None else {"measures": measures})))
+    del content["metrics"]
+    (folder / "manifest.json").write_text(json.dumps(content | ({} if metrics is None else {"metrics": metrics})))
     rows = (folder / "cells.csv").read_bytes()
     for use in (partial(sciml_lib.load, TINY.id, "paper", runs=tmp_path), partial(sweeps.run, TINY.id, "paper", runs=tmp_path)):
         with pytest.raises(UserError, match=r"cells\.csv, line 1: the columns are not coefficient"):
             use()
     assert (folder / "cells.csv").read_bytes() == rows
     (folder / "cells.csv").unlink()  # then nothing but the manifest speaks
-    named = "none" if measures is None else ", ".join(measures)
-    with pytest.raises(UserError, match=f"lists the measures {named} and not one_step_mse; restore it, or .* --restart"):
+    named = "none" if metrics is None else ", ".join(metrics)
+    with pytest.raises(UserError, match=f"lists the metrics {named} and not one_step_mse; restore it, or .* --restart"):
         sweeps.run(TINY.id, "paper", runs=tmp_path, device="cpu")
     assert not (folder / "cells.csv").exists()
 
@@ -345,7 +345,7 @@ def test_a_sweep_without_a_measure_writes_none(tmp_path: Path) -> None:
     sweep_id = "pinn/convection/lbfgs-literal"
     sweeps.run(sweep_id, "smoke", runs=tmp_path, device="cpu", seeds=1)
     folder = store.folder_of(catalog.get(sweep_id).at("smoke"), tmp_path)
-    assert "measures" not in json.loads((folder / "manifest.json").read_text())
+    assert "metrics" not in json.loads((folder / "manifest.json").read_text())
     head = (folder / "cells.csv").read_text().splitlines()[0]
     assert head.endswith("test_error,iterations,evaluations,seconds,device")
 
@@ -353,8 +353,8 @@ def test_a_sweep_without_a_measure_writes_none(tmp_path: Path) -> None:
 # --- what the strategies ask of the stages ---
 
 COEFFICIENTS, AMOUNTS, SEEDS = (1.0, 2.0, 2.0, 1.4, 2.0, 0.25), (9, 9, 14, 9, 9, 9), (4, 4, 4, 4, 5, 4)
-RUNG, LAST = LBFGS(max_iterations=5, history=4), LBFGS(max_iterations=8, history=4)
-CLIMB = Strategy((Curriculum(rungs=4, step=0.5, solver=RUNG, start=0.25), LAST))
+SOLVER, LAST = LBFGS(max_iterations=5, history=4), LBFGS(max_iterations=8, history=4)
+CLIMB = Strategy((Curriculum(n_stages=4, step=0.5, solver=SOLVER, start=0.25), LAST))
 
 
 def make_problem(
@@ -376,29 +376,29 @@ def run(
     return results
 
 
-def test_members_share_rungs_with_those_of_the_same_seed_and_equally_much_data() -> None:
-    assert [leg.coefficient for leg in CLIMB.legs] == [0.25, 0.75, 1.25, 1.75, None]
-    groups = [leg.groups(make_problem(), SEEDS) for leg in CLIMB.legs]
-    assert groups[0] == [[0, 1, 3], [2], [4]]  # member 5 is where the first rung is, and has no way to go
+def test_members_share_levels_with_those_of_the_same_seed_and_equally_much_data() -> None:
+    assert [phase.coefficient for phase in CLIMB.phases] == [0.25, 0.75, 1.25, 1.75, None]
+    groups = [phase.groups(make_problem(), SEEDS) for phase in CLIMB.phases]
+    assert groups[0] == [[0, 1, 3], [2], [4]]  # member 5 is where the first level is, and has no way to go
     assert groups[1] == [[0, 1, 3], [2], [4]]
     assert groups[2] == [[1, 3], [2], [4]]
     assert groups[3] == [[1], [2], [4]]
     assert groups[4] == [[m] for m in range(6)]
-    equal = [leg.groups(make_problem(n_data=9), SEEDS) for leg in CLIMB.legs]
+    equal = [phase.groups(make_problem(n_data=9), SEEDS) for phase in CLIMB.phases]
     assert equal[0] == [[0, 1, 2, 3], [4]]
 
 
-def test_a_rungs_trajectories_are_those_of_its_coefficient() -> None:
+def test_a_levels_trajectories_are_those_of_its_coefficient() -> None:
     problem = make_problem()
     params = problem.init(range(6)) + 0.2
-    for leg in CLIMB.legs[:-1]:
-        view = leg.view(problem)
-        expected = make_problem([leg.coefficient] * 6)
+    for phase in CLIMB.phases[:-1]:
+        view = phase.view(problem)
+        expected = make_problem([phase.coefficient] * 6)
         assert view.data_groups == list(AMOUNTS)
-        assert view.coefficients.tolist() == [leg.coefficient] * 6
+        assert view.coefficients.tolist() == [phase.coefficient] * 6
         for name, residual in expected.residuals(params).items():
             assert torch.equal(view.residuals(params)[name], residual)
-    assert CLIMB.legs[-1].view(problem) is problem
+    assert CLIMB.phases[-1].view(problem) is problem
 
 
 def plain_lbfgs(problem: NeuralODE, solver: LBFGS, x0: Tensor) -> tuple[Tensor, int, int]:
@@ -419,7 +419,7 @@ def plain_lbfgs(problem: NeuralODE, solver: LBFGS, x0: Tensor) -> tuple[Tensor, 
 
 
 @pytest.mark.usefixtures("searches_of_25_trials")
-def test_every_member_climbs_its_rungs_one_after_the_other() -> None:
+def test_every_member_climbs_its_levels_one_after_the_other() -> None:
     problem = make_problem()
     results = run(problem, CLIMB)
     for m, (target, n, seed) in enumerate(zip(COEFFICIENTS, AMOUNTS, SEEDS, strict=True)):
@@ -427,14 +427,14 @@ def test_every_member_climbs_its_rungs_one_after_the_other() -> None:
         counts = [0, 0]
         here = 0.25
         while here < target:
-            x, *spent = plain_lbfgs(make_problem([here], n), RUNG, x)
+            x, *spent = plain_lbfgs(make_problem([here], n), SOLVER, x)
             counts = [sum(pair) for pair in zip(counts, spent, strict=True)]
             here += 0.5
         x, *spent = plain_lbfgs(make_problem([target], n), LAST, x)
         counts = [sum(pair) for pair in zip(counts, spent, strict=True)]
         assert [results[m].iterations, results[m].evaluations] == counts
         torch.testing.assert_close(results[m].params, x, rtol=1e-6, atol=1e-8)
-    for m in range(6):  # lanes and cuts are no part of it
+    for m in range(6):  # slots and cuts are no part of it
         torch.testing.assert_close(run(problem, CLIMB, width=2)[m].params, results[m].params, rtol=1e-6, atol=1e-8)
 
 
@@ -453,16 +453,16 @@ def test_a_curriculum_begins_at_zero_or_above(start: float) -> None:
     assert (Curriculum(start=0.0).first, Curriculum().first) == (0.0, 0.0)
 
 
-def test_rungs_are_counted_from_the_start() -> None:
+def test_levels_are_counted_from_the_start() -> None:
     assert table4.TABLE_4_CL.start == 0.25
-    said = r"1/b=2.25 \(4 rungs of 0.5\) and 3.3 lies above; choose at least 7 rungs"
+    said = r"1/b=2.25 \(4 stages of 0.5\) and 3.3 lies above; choose at least n_stages=7"
     with pytest.raises(UserError, match=said):
         run(make_problem([1.0, 3.3], 9), CLIMB, [0, 1])
-    Curriculum(rungs=7, step=0.5, start=0.25).check(make_problem([1.0, 3.3], 9))
+    Curriculum(n_stages=7, step=0.5, start=0.25).check(make_problem([1.0, 3.3], 9))
 
 
 def test_a_curriculum_that_begins_where_the_equation_makes_no_sense_is_refused() -> None:
-    strategy = Strategy((Curriculum(rungs=4, step=0.5, solver=RUNG), LAST))
+    strategy = Strategy((Curriculum(n_stages=4, step=0.5, solver=SOLVER), LAST))
     with pytest.raises(UserError, match="1/b=0 is no coefficient of the pendulum equation; choose one above 0"):
         run(make_problem([1.0, 2.0], 9), strategy, [0, 1])
 

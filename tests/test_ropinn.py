@@ -30,9 +30,9 @@ class Recording(PINN):
 
     shifts: list[Tensor]
 
-    def resampled(self, shifts: Tensor) -> PINN:
+    def shifted(self, shifts: Tensor) -> PINN:
         self.shifts.append(shifts)
-        return super().resampled(shifts)
+        return super().shifted(shifts)
 
 
 def make_problem(kind: type[PINN] = PINN, m: int = 3, **options: object) -> PINN:
@@ -160,7 +160,7 @@ def test_conditions_are_not_moved() -> None:
     problem = make_problem()
     params = problem.init(range(3))
     shifts = 0.3 * torch.rand(3, 36, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    moved = problem.resampled(shifts)
+    moved = problem.shifted(shifts)
     before, after = problem.residuals(params), moved.residuals(params)
     assert list(before) == ["residual", "boundary", "initial"]
     for name in ("boundary", "initial"):

@@ -270,14 +270,14 @@ def test_a_longer_plan_goes_on_with_the_same_rows(tmp_path: Path) -> None:
     assert store.read(more, tmp_path).manifest["cells_planned"] == 12
 
 
-def test_set_aside_moves_and_deletes_nothing(tmp_path: Path) -> None:
+def test_archive_moves_and_deletes_nothing(tmp_path: Path) -> None:
     plan = SWEEP.at("smoke")
     folder = write(tmp_path, 2)
     kept = (folder / "cells.csv").read_bytes()
-    place = store.set_aside(plan, tmp_path)
+    place = store.archive(plan, tmp_path)
     assert place is not None and not folder.exists()
     assert (place / "cells.csv").read_bytes() == kept
-    assert store.set_aside(plan, tmp_path) is None
+    assert store.archive(plan, tmp_path) is None
 
 
 def test_a_second_process_is_refused_and_changes_nothing(tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_a_second_process_is_refused_and_changes_nothing(tmp_path: Path) -> None
         with pytest.raises(UserError, match="another process is writing to"):
             Writer(plan, tmp_path, blocks=BLOCKS).__enter__()
         with pytest.raises(UserError, match="another process is writing to"):
-            store.set_aside(plan, tmp_path)
+            store.archive(plan, tmp_path)
         assert (store.folder_of(plan, tmp_path) / "manifest.json").read_bytes() == before
         first.kill()
         first.wait()

@@ -20,7 +20,7 @@ from sciml_lib import sweeps
 from sciml_lib.errors import UserError
 from sciml_lib.regimes import thresholds
 from sciml_lib.strategies import LBFGS, Adam, Strategy
-from sciml_lib.sweeps import catalog, confirmation, dataset, devices, estimate, execution, planner, provenance, store
+from sciml_lib.sweeps import catalog, dataset, devices, estimate, execution, planner, provenance, revalidation, store
 from sciml_lib.sweeps.setups import PINNSetup
 from sciml_lib.sweeps.spec import Plan, Reduction, Sweep
 
@@ -130,7 +130,7 @@ def test_the_strategies_are_those_of_table_2() -> None:
         assert (nncg.damping, nncg.cg_iterations, nncg.cg_tolerance, nncg.refresh) == (1e-2, 1_000, 1e-5, 100)
         assert catalog.get(f"pinn/{system}/nncg-base").strategy.stages == (adam, lbfgs)
     curriculum, last = catalog.get("pinn/convection/cl").strategy.stages
-    assert (curriculum.rungs, curriculum.step, curriculum.solver, last) == (140, 0.5, inner, inner)
+    assert (curriculum.n_stages, curriculum.step, curriculum.solver, last) == (140, 0.5, inner, inner)
     assert curriculum.top == max(catalog.get("pinn/convection/cl").coefficients) == 70
     alm = catalog.get("pinn/convection/alm").strategy.stages[-1]
     assert (alm.weight, alm.decay) == (((0.0, 500.0), (50.0, 100.0)), ((0.0, 0.0), (50.0, 1e-3)))
@@ -178,15 +178,15 @@ def test_one_ensemble_per_amount_of_data_cheap_first(tmp_path: Path, tiny: Plan)
 def test_lanes_follow_the_memory() -> None:
     plan = catalog.get("pinn/convection/lbfgs").at("paper")
     largest = [cell for cell in plan.cells if cell.n_data == 25_000]
-    widths = [planner.lanes(plan, largest, CPU, memory) for memory in (6 * 10**9, 400 * 10**6, 150 * 10**6)]
+    widths = [planner.slots(plan, largest, CPU, memory) for memory in (6 * 10**9, 400 * 10**6, 150 * 10**6)]
     assert widths == sorted(widths, reverse=True) and widths[0] == 60 and 1 <= widths[-1] < widths[1] < 60
     with pytest.raises(UserError, match=r"n_data=25000 takes 0\.1 GB and 0\.0 GB may be used"):
-        planner.lanes(plan, largest, CPU, 10**7)
-    for cells in plan.ensembles(plan.cells):  # what the lanes and the buffers of an evaluation take together
+        planner.slots(plan, largest, CPU, 10**7)
+    for cells in plan.ensembles(plan.cells):  # what the slots and the buffers of an evaluation take together
         problem = plan.problem(cells[:1])
-        lanes = planner.lanes(plan, cells, CPU, devices.CPU_LIMIT_BYTES)
-        state = lanes * planner.memory_per_member(problem, plan.strategy)
-        assert state + planner.evaluation_bytes(problem, lanes) < 6e9
+        slots = planner.slots(plan, cells, CPU, devices.CPU_LIMIT_BYTES)
+        state = slots * planner.memory_per_member(problem, plan.strategy)
+        assert state + planner.evaluation_bytes(problem, slots) < 6e9
 
 
 def test_the_budget_of_memory_is_at_most_half_of_what_is_available() -> None:
@@ -491,39 +491,39 @@ def test_runs_of_other_code_are_confirmed_if_it_gives_the_same_numbers(tmp_path:
         pytest.skip("the library differs from the commit that is checked out; commit first")
     sweep_id = "pinn/convection/nncg-base"
     sweeps.run(sweep_id, "smoke", runs=tmp_path, device="cpu")
-    assert "nothing to confirm" in sweeps.confirm(sweep_id, "smoke", tmp_path)
+    assert "nothing to revalidate" in sweeps.revalidate(sweep_id, "smoke", tmp_path)
     monkeypatch.setattr(provenance, "library_digest", lambda modules: "feedfeedfeedfeed")
     assert dataset.load(sweep_id, "smoke", tmp_path).attrs["library_changed"] is True
-    assert "8 runs of the profile smoke are the same to the last bit" in sweeps.confirm(sweep_id, "smoke", tmp_path)
+    assert "8 runs of the profile smoke are the same to the last bit" in sweeps.revalidate(sweep_id, "smoke", tmp_path)
     assert dataset.load(sweep_id, "smoke", tmp_path).attrs["library_changed"] is False
     monkeypatch.setattr(provenance, "library_digest", lambda modules: "0123012301230123")  # another change
     assert dataset.load(sweep_id, "smoke", tmp_path).attrs["library_changed"] is True
-    made = confirmation._Made
-    monkeypatch.setattr(confirmation, "_Made", lambda folder: made(folder) if "old" in str(folder) else _Other(made(folder)))
+    made = revalidation._Made
+    monkeypatch.setattr(revalidation, "_Made", lambda folder: made(folder) if "old" in str(folder) else _Other(made(folder)))
     with pytest.raises(UserError, match="give different numbers"):
-        sweeps.confirm(sweep_id, "smoke", tmp_path)
+        sweeps.revalidate(sweep_id, "smoke", tmp_path)
     assert dataset.load(sweep_id, "smoke", tmp_path).attrs["library_changed"] is True
 
 
 class _Other:
     """What code makes whose last number is another."""
 
-    def __init__(self, made: confirmation._Made) -> None:
+    def __init__(self, made: revalidation._Made) -> None:
         self.rows, self.library = [*made.rows[:-1], made.rows[-1] + "0"], made.library
 
 
 def test_what_cannot_be_confirmed_is_said(tmp_path: Path, tiny: Plan) -> None:
     with pytest.raises(UserError, match=r"no runs of .* are stored"):
-        sweeps.confirm(TINY.id, "smoke", tmp_path)
+        sweeps.revalidate(TINY.id, "smoke", tmp_path)
     sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
     path = store.folder_of(tiny, tmp_path) / "manifest.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "library": ["0123456789abcdef", "fedcba9876543210"]}))
     with pytest.raises(UserError, match="several versions"):
-        sweeps.confirm(TINY.id, "smoke", tmp_path)
+        sweeps.revalidate(TINY.id, "smoke", tmp_path)
     path.write_text(json.dumps({**content, "library": ["0123456789abcdef"], "commit": "0" * 40}))
     with pytest.raises(UserError, match="commit 0000000 is not in this repository"):
-        sweeps.confirm(TINY.id, "smoke", tmp_path)
+        sweeps.revalidate(TINY.id, "smoke", tmp_path)
 
 
 def test_the_version_is_that_of_the_package() -> None:

@@ -1,4 +1,4 @@
-"""The training loop: stages, lanes, checkpoints, time limit, members in trouble; and ensemble Adam."""
+"""The training loop: stages, slots, checkpoints, time limit, members in trouble; and ensemble Adam."""
 
 from __future__ import annotations
 
@@ -136,9 +136,9 @@ def test_a_member_that_diverges_is_reported_and_the_others_go_on() -> None:
 def test_a_member_that_diverged_before_a_cut_is_reported_all_the_same(tmp_path: Path) -> None:
     problem = poisoned(make_problem(3), 1)
     results: dict[int, MemberResult] = {}
-    with pytest.raises(TimeLimitReached):  # member 1 ends with the first step of the first leg
+    with pytest.raises(TimeLimitReached):  # member 1 ends with the first step of the first phase
         run(problem, results=results, checkpoint=tmp_path / "c.pt", deadline=time.monotonic())
-    assert results[1].status == "diverged"  # reported where it ended, not at the end of the leg
+    assert results[1].status == "diverged"  # reported where it ended, not at the end of the phase
     run(problem, results=results, checkpoint=tmp_path / "c.pt")
     assert sorted(results) == [0, 1, 2]
 

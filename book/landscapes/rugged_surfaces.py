@@ -83,10 +83,12 @@ narrative.study_source(surfaces, figure)
 # The same four surfaces once more, to be turned with the mouse (in the built book; it needs no network):
 
 # %% tags=["remove-input"]
-narrative.turnable(surfaces, CONVECTION, "eigen", "Convection")
+narrative.interactive(surfaces, CONVECTION, "eigen", "Convection")
 
 # %% tags=["remove-input"]
-narrative.turnable(surfaces, REACTION_DIFFUSION, "eigen", "Reaction-diffusion")
+narrative.interactive(
+    surfaces, REACTION_DIFFUSION, "eigen", "Reaction-diffusion"
+)
 
 # %% [markdown]
 # ## Along random directions

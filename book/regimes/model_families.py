@@ -44,7 +44,7 @@ runs: str = ""  # folder of stored runs; empty means the repository's own
 # grid.
 
 # %%
-from sciml_lib import motions, narrative
+from sciml_lib import narrative, rollouts
 from sciml_lib.panels import Panel
 
 
@@ -93,7 +93,7 @@ narrative.say(narrative.regime_shares(maps))
 # in the plane of angle and velocity, with the states that they were trained on.
 
 # %% mystnb={"figure": {"name": "fig-motions", "caption": "PINODEs from the regimes of the map: the true test motion and the one that results from following the network (above: angle over time; below: angle and angular velocity), with the states it was trained on. The notes give its own training loss and test error."}, "image": {"alt": "Columns of two diagrams, one column for each regime: the angle of the pendulum over 20 seconds, true and learned, and below the two motions as curves in the plane of angle and angular velocity with dots for the training states.", "width": "100%"}}
-figure = motions.examples(maps["PINODE"], "What three PINODEs have learned")
+figure = rollouts.examples(maps["PINODE"], "What three PINODEs have learned")
 figure
 
 # %% tags=["remove-input"]

@@ -59,16 +59,16 @@ panels = {name: panel(variant) for variant, name in names.items()}
 narrative.say(narrative.budgets(panels))
 
 # %% [markdown]
-# One thing about the curriculum. Its rungs climb from $\beta = 0$ in equal steps, and up to any speed the way is the same
+# One thing about the curriculum. Its curriculum stages climb from $\beta = 0$ in equal steps, and up to any speed the way is the same
 # whatever the goal. So one trajectory per seed and number of points serves the whole row of a map: at each speed of the
 # grid a copy leaves it, is trained once more on the row's own points, and is done. That is the same training for every cell,
-# and saves most of the work; but the cells of a row share their way, so one unlucky rung colours all that lie above it.
+# and saves most of the work; but the cells of a row share their way, so one unlucky curriculum stage colours all that lie above it.
 
 # %% [markdown]
 # ## Five maps
 
 # %% tags=["cover"] mystnb={"figure": {"name": "fig-strategies", "caption": "Regime maps of the convection equation with five training strategies, in the order of Fig. 3(a)-(e): training loss above, test error below, each judged by its own row of Table 5."}, "image": {"alt": "Ten grids in two rows, training loss above and test error below, one column for each of RoPINN, L-BFGS, ALM, NNCG and CL, over the speed of the wave and the number of collocation points, with borders and Roman numerals of the regimes.", "width": "100%"}}
-common = {name: p.cut_to(panels["ALM"]) for name, p in panels.items()}
+common = {name: p.restricted_to(panels["ALM"]) for name, p in panels.items()}
 figure = narrative.maps_figure(common, "PINN, 1D convection: five strategies")
 figure
 

@@ -58,8 +58,8 @@ narrative.say(narrative.budgets(panels))
 # %% [markdown]
 # Table 4 speaks of epochs; the released code's epochs of L-BFGS, ALM and CL are whole calls of L-BFGS. It does not matter much:
 # these losses are so small that the tolerances of the solver end a call after some dozens of iterations, and hardly a run here is
-# limited by its budget, those of Adam apart. The curriculum climbs from $1/b = 0.25$, and on every rung the network is shown the trajectory
-# of that rung's damping.
+# limited by its budget, those of Adam apart. The curriculum climbs from $1/b = 0.25$, and on every curriculum stage the network is shown the trajectory
+# of that curriculum stage's damping.
 
 # %% [markdown]
 # ## Five maps
@@ -110,7 +110,9 @@ narrative.say(narrative.floor_words(panels | {"NNCG, tight": tight}))
 # Judged by the thresholds of Adam, which are those that Fig. 1(e) is drawn with, the maps can be laid beside each other.
 
 # %% mystnb={"figure": {"name": "fig-one-yardstick", "caption": "The same maps, all judged by the thresholds of Table 5 for Adam. Colours as above: each map has its own scale."}, "image": {"alt": "Ten grids in two rows as in the figure before, with the borders and numerals that follow from one common pair of thresholds.", "width": "100%"}}
-common = {name: p.judged_by(panels["Adam"]) for name, p in panels.items()}
+common = {
+    name: p.with_thresholds_of(panels["Adam"]) for name, p in panels.items()
+}
 figure = narrative.maps_figure(
     common, "Five strategies, one pair of thresholds"
 )

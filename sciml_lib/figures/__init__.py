@@ -12,8 +12,8 @@ from sciml_lib.figures.digest import digest, print_digest
 from sciml_lib.figures.improvement_maps import improvement_maps
 from sciml_lib.figures.label_maps import label_maps
 from sciml_lib.figures.map_grid import MapPair, map_grid
-from sciml_lib.figures.motions import motions
 from sciml_lib.figures.regime_map import regime_map, side_by_side
+from sciml_lib.figures.rollouts import rollouts
 from sciml_lib.figures.seed_strip import seed_strip
 from sciml_lib.figures.solutions import solutions
 from sciml_lib.figures.spectra import SpectrumPair, spectra
@@ -37,10 +37,10 @@ __all__ = [
     "improvement_maps",
     "label_maps",
     "map_grid",
-    "motions",
     "print_digest",
     "provenance",
     "regime_map",
+    "rollouts",
     "seed_strip",
     "side_by_side",
     "solutions",

@@ -1,7 +1,7 @@
 """Watchers of training that keep points or step lengths: ``train(..., watch=Recorder(every=20))``.
 
 They copy what they keep and change nothing, so training does not notice them. Neither is part of a checkpoint: after a
-resume they know only what came later. Of members that share a lane, the one that represents them is recorded.
+resume they know only what came later. Of members that share a slot, the one that represents them is recorded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sciml_lib.strategies.loop import Snapshot
 class Recorder:
     """Keeps the points of every member at chosen iterations, and its last one.
 
-    The number of a point is the training loop's count of iterations over all legs. Adam has made as many steps there;
+    The number of a point is the training loop's count of iterations over all phases. Adam has made as many steps there;
     L-BFGS counts an iteration when it begins, so its number k is the point that iteration k starts from, or, where the
     member has ended, the point it ended at.
     """
@@ -46,7 +46,7 @@ class Recorder:
         self._start = start
         self._stored: dict[int, list[tuple[int, Tensor]]] = {}
         self._due: dict[int, float] = {}
-        self._ends: dict[int, tuple[int, Tensor]] = {}  # of members that have left their lane
+        self._ends: dict[int, tuple[int, Tensor]] = {}  # of members that have left their slot
         self._latest: Snapshot | None = None
 
     def __call__(self, snapshot: Snapshot) -> None:
@@ -99,7 +99,7 @@ class StepRecorder:
     """Keeps the length of every step of every member.
 
     A step is a change of the parameters: evaluations of a line search that has not ended make none. A member that is first
-    seen beyond its first iteration, because training was resumed or because it shared a lane before, begins there.
+    seen beyond its first iteration, because training was resumed or because it shared a slot before, begins there.
     """
 
     def __init__(self, start: Tensor) -> None:

@@ -82,6 +82,7 @@ from sciml_lib.narrative.strategies import borders, shifts, statement_table, sta
 from sciml_lib.narrative.surfaces import (
     basin_choices,
     bowls,
+    interactive,
     lowest_points,
     needles,
     radius_decides,
@@ -89,7 +90,6 @@ from sciml_lib.narrative.surfaces import (
     surface_shapes,
     surface_statements,
     surfaces_figure,
-    turnable,
 )
 from sciml_lib.narrative.variants import (
     constraint_words,
@@ -140,6 +140,7 @@ __all__ = [
     "grid_words",
     "improvement_figure",
     "improvement_words",
+    "interactive",
     "jump_choices",
     "jump_statements",
     "jump_table",
@@ -191,7 +192,6 @@ __all__ = [
     "surfaces_figure",
     "three",
     "trust",
-    "turnable",
     "two_connectivities",
     "two_errors",
     "two_errors_figure",

@@ -46,7 +46,10 @@ def budgets(panels: Mapping[str, Panel]) -> str:
             rows.append(row)
     text = table(["map", "runs", "seeds", "here", "in the profile *paper*"], rows, of_text=True)
     solvers = {
-        _solver_words(leg.stage) for p in panels.values() for leg in p.plan.strategy.legs if isinstance(leg.stage, LBFGS)
+        _solver_words(phase.stage)
+        for p in panels.values()
+        for phase in p.plan.strategy.phases
+        if isinstance(phase.stage, LBFGS)
     }
     return f"{text}\n\n*L-BFGS*: {listed(sorted(solvers), last='or')}." if solvers else text
 
@@ -136,7 +139,7 @@ def stage_words(stage: Any, *, brief: bool = False) -> str:
         )
     if isinstance(stage, Curriculum):
         return (
-            f"a curriculum of {stage.rungs} rungs from coefficient {stage.first:g} on, {stage.step:g} apart, each of up to "
+            f"a curriculum of {stage.n_stages} stages from coefficient {stage.first:g} on, {stage.step:g} apart, each of up to "
             f"{stage.solver.max_iterations:,} iterations of L-BFGS on data of its own"
         )
     if isinstance(stage, NNCG):

@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from scipy import stats
 
-from sciml_lib import figures, motions, systems
+from sciml_lib import figures, rollouts, systems
 from sciml_lib.narrative.common import NUMERALS, regime_counts, stored_runs
 from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.panels import Panel
@@ -136,7 +136,7 @@ def second_regime(panels: Mapping[str, Panel]) -> str:
 
 def floor_figure(panel: Panel, title: str) -> Figure:
     """Draws the training loss, the floor of forward Euler in the same colours, and the floor's share of the loss."""
-    floor = motions.euler_floor(panel)
+    floor = rollouts.euler_floor(panel)
     limits = figures.style.colour_range(panel.train.values)
     maps = [
         figures.ValueMap("training loss", panel.train.values, limits),
@@ -151,7 +151,7 @@ def floor_words(panels: Mapping[str, Panel]) -> str:
     """Tabulates how much of each map's training loss no field could avoid, and which thresholds lie below that."""
     rows, impossible = [], []
     for name, panel in panels.items():
-        floor = motions.euler_floor(panel)
+        floor = rollouts.euler_floor(panel)
         share = (floor / panel.train).values.ravel()
         share = share[np.isfinite(share)]
         rank = _rank(floor.values.ravel(), panel.train.values.ravel())
@@ -179,7 +179,7 @@ def floor_words(panels: Mapping[str, Panel]) -> str:
 
 def error_floor(panel: Panel) -> str:
     """Says what a test error is made of: the true field's under Euler, and what lies beyond the training data."""
-    true, (trained, tested) = motions.true_field_error(panel), motions.reach(panel)
+    true, (trained, tested) = rollouts.true_field_error(panel), rollouts.reach(panel)
     rows, closer = [], []
     for coefficient in panel.runs["coefficient"].values:
         own = float(true.sel(coefficient=coefficient))

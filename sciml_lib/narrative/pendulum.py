@@ -22,24 +22,24 @@ FEW = 40
 """Up to so many states the paper's horizons are short: one or two seconds."""
 
 
-def whose_thresholds(panels: Mapping[str, Panel], yardsticks: Mapping[str, Panel]) -> str:
+def whose_thresholds(panels: Mapping[str, Panel], judges: Mapping[str, Panel]) -> str:
     """Tabulates how many cells of each map are in each regime, by several rows of Table 5.
 
     Args:
         panels: the maps by their strategies.
-        yardsticks: the maps whose thresholds are tried beside each one's own.
+        judges: the maps whose thresholds are tried beside each one's own.
     """
-    rows, without = [], {name: [] for name in yardsticks}
+    rows, without = [], {name: [] for name in judges}
     for name, panel in panels.items():
         row = [name, number(panel.thresholds.train), number(panel.thresholds.test), regime_counts(panel.labels)]
-        for other, yardstick in yardsticks.items():
-            judged = panel.judged_by(yardstick)
+        for other, yardstick in judges.items():
+            judged = panel.with_thresholds_of(yardstick)
             row.append(regime_counts(judged.labels))
             if not (judged.labels == Regime.II).any():
                 without[other].append(name)
         rows.append(row)
     header = ["map", "$T_\\mathrm{train}$", "$T_\\mathrm{test}$", "I / II / III, by its own"]
-    text = table([*header, *(f"by those of {other}" for other in yardsticks)], rows)
+    text = table([*header, *(f"by those of {other}" for other in judges)], rows)
     for other, names in without.items():
         if names:
             text += f"\n\nBy the thresholds of {other} the maps of {listed(names)} have no Regime II at all."
@@ -91,10 +91,10 @@ def pendulum_statements(panels: Mapping[str, Panel], yardstick: Panel) -> list[S
 def _more_cells(
     more: Panel, fewer: Panel, yardstick: Panel, regime: Regime, claim: str, bigger: str = "ALM", smaller: str = BASE
 ) -> Statement:
-    """Whether one map has more cells of a regime than another, by both yardsticks."""
+    """Whether one map has more cells of a regime than another, by both judges."""
     counts = []
     for judge in (None, yardstick):
-        pair = [(panel if judge is None else panel.judged_by(judge)).labels for panel in (more, fewer)]
+        pair = [(panel if judge is None else panel.with_thresholds_of(judge)).labels for panel in (more, fewer)]
         counts.append([int((labels == regime).sum()) for labels in pair])
     own, common = counts
     text = (
@@ -107,7 +107,7 @@ def _more_cells(
 
 
 def _keeps(panel: Panel, yardstick: Panel, claim: str) -> Statement:
-    counts = [int((p.labels == Regime.III).sum()) for p in (panel, panel.judged_by(yardstick))]
+    counts = [int((p.labels == Regime.III).sum()) for p in (panel, panel.with_thresholds_of(yardstick))]
     text = f"cells of III: {counts[0]} by the thresholds of its own row, {counts[1]} by one pair of thresholds"
     return Statement(claim, text, HOLDS if all(counts) else OPEN if any(counts) else FAILS)
 

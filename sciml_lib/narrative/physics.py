@@ -114,7 +114,7 @@ def same_thresholds(panels: Mapping[str, Panel], bases: Mapping[str, Panel], nam
     rows, moved, looser = [], 0, []
     for key, panel in panels.items():
         own, other = panel.thresholds, bases[key].thresholds
-        again = panel.judged_by(bases[key]).labels
+        again = panel.with_thresholds_of(bases[key]).labels
         changed = int((again != panel.labels).sum())
         moved += changed
         ratio = own.train / other.train

@@ -86,7 +86,7 @@ def shifts(panels: Mapping[str, Panel], kind: str = "train") -> str:
     for own in (True, False)[: 1 if common else 2]:
         for name, panel in panels.items():
             if own or name != BASE:
-                judged = panel if own else panel.judged_by(base)
+                judged = panel if own else panel.with_thresholds_of(base)
                 whose = "all" if common else "its own" if own else BASE
                 rows.append([name, whose, *(_place(judged, n, kind) for n in amounts)])
     for name, panel in panels.items():
@@ -191,7 +191,9 @@ def _coefficient(crossing: float) -> str:
 def _shift(panel: Panel, base: Panel, n_data: int, kind: str = "train") -> int:
     """1 or -1 if a row's border lies beyond the base's by both yardsticks; 0 if not."""
     grid = base.runs["coefficient"].values
-    signs = [_beyond(at(judged, n_data, kind), at(base, n_data, kind), grid) for judged in (panel, panel.judged_by(base))]
+    signs = [
+        _beyond(at(judged, n_data, kind), at(base, n_data, kind), grid) for judged in (panel, panel.with_thresholds_of(base))
+    ]
     return signs[0] if signs[0] == signs[1] else 0
 
 

@@ -49,7 +49,7 @@ def surfaces_figure(results: Results, sweep: str, variant: str, title: str) -> F
     return figures.surfaces(_reliefs(results, sweep, variant), title=title, directions=DIRECTIONS[variant])
 
 
-def turnable(results: Results, sweep: str, variant: str, title: str) -> Any:
+def interactive(results: Results, sweep: str, variant: str, title: str) -> Any:
     """Returns the same surfaces as an object that a page of the book lets its reader turn."""
     from IPython.display import HTML
 

@@ -35,7 +35,7 @@ class Gain:
         labels: regimes of the base, ``[n_coefficient, n_data]``.
         gave_up: which runs of the method ended before their budget, ``[n_coefficient, n_data, n_seed]``.
         worse: which of its runs have a test error more than 5 % above the base's, or none that is finite.
-        curved: which of its runs spent their budget but met negative curvature.
+        indefinite: which of its runs spent their budget but met negative curvature.
         stored: which runs both have.
     """
 
@@ -54,7 +54,7 @@ class Gain:
         before, after = base.seeded("test_error").values, method.seeded("test_error").values
         self.stored: NDArray = (status != "") & (base.seeded("status").values != "")
         self.gave_up: NDArray = np.isin(status, [s.label for s in FAILURES])
-        self.curved: NDArray = status == Status.NEGATIVE_CURVATURE.label
+        self.indefinite: NDArray = status == Status.NEGATIVE_CURVATURE.label
         self.worse: NDArray = self.stored & ~(after <= (1.0 + WORSE) * before)
 
     def values(self, quantity: str, measure: str, where: NDArray) -> NDArray:
@@ -92,7 +92,7 @@ def improvement_words(base: Panel, method: Panel) -> str:
                 f"{regime.numeral}, {regime.title}",
                 int(inside.sum()),
                 *(_percentages(gain.values(name, measure, inside)) for name in QUANTITIES for measure in MEASURES),
-                *(prose.part_of(int(what[inside].sum()), runs) for what in (gain.gave_up, gain.curved, gain.worse)),
+                *(prose.part_of(int(what[inside].sum()), runs) for what in (gain.gave_up, gain.indefinite, gain.worse)),
             ]
         )
     header = ["regime of the base", "cells"]

@@ -28,14 +28,14 @@ class NNCGState(EnsembleState):
         vectors: of the sketch, ``[M, P, rank]``.
         values: of the sketch, ``[M, rank]``.
         seeds: seeds of the members' test matrices, ``[M]`` (CPU).
-        bent: Newton steps in which negative curvature was met, ``[M]`` (CPU).
+        indefinite: Newton steps in which negative curvature was met, ``[M]`` (CPU).
     """
 
     direction: Tensor
     vectors: Tensor
     values: Tensor
     seeds: Tensor
-    bent: Tensor
+    indefinite: Tensor
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class NNCG:
             vectors=params.new_zeros(m, p, self.rank),
             values=params.new_zeros(m, self.rank),
             seeds=torch.as_tensor(list(range(m) if seeds is None else seeds), dtype=torch.long),
-            bent=torch.zeros(m, dtype=torch.long),
+            indefinite=torch.zeros(m, dtype=torch.long),
         )
 
     @torch.no_grad()
@@ -145,8 +145,8 @@ class NNCG:
         self._search(problem, grad, state)
         state.iterations += state.status == Status.RUNNING
         spent = (state.status == Status.RUNNING) & (state.iterations >= self.steps)
-        _end(state, spent & (state.bent > 0), Status.NEGATIVE_CURVATURE)
-        _end(state, spent & (state.bent == 0), Status.BUDGET_SPENT)
+        _end(state, spent & (state.indefinite > 0), Status.NEGATIVE_CURVATURE)
+        _end(state, spent & (state.indefinite == 0), Status.BUDGET_SPENT)
         return state
 
     def _renew_sketches(self, product: HessianProduct, state: NNCGState) -> None:
@@ -177,17 +177,17 @@ class NNCG:
     def _solve(self, product: HessianProduct, grad: Tensor, state: NNCGState) -> None:
         """Finds the directions: from the last ones, and where that does not lead to a descent, from zero."""
         wanted = state.status == Status.RUNNING
-        bent = torch.zeros_like(wanted)
+        indefinite = torch.zeros_like(wanted)
         for start in (state.direction, torch.zeros_like(grad)):
             if wanted.any():
-                d, passes, curved = self._conjugate_gradients(product, grad, start, wanted, state)
+                d, passes, negative = self._conjugate_gradients(product, grad, start, wanted, state)
                 on = wanted.to(grad.device)
                 state.direction[on] = d[on]
                 state.evaluations += passes
-                bent |= curved
+                indefinite |= negative
                 slope = (grad * state.direction).sum(dim=1)
                 wanted = wanted & ~((slope > 0) & torch.isfinite(slope)).cpu()
-        state.bent += bent
+        state.indefinite += indefinite
         _end(state, wanted, Status.NOT_DESCENT)
 
     def _conjugate_gradients(
@@ -216,7 +216,7 @@ class NNCG:
         z = precondition(state.vectors, state.values, r, self.damping)
         p = z.clone()
         rz = (r * z).sum(dim=1)
-        bent = torch.zeros_like(active)
+        indefinite = torch.zeros_like(active)
         for iteration in range(self.cg_iterations):
             active = active & (torch.linalg.vector_norm(r, dim=1) > self.cg_tolerance) & (rz > 0)
             if not active.any():
@@ -224,11 +224,11 @@ class NNCG:
             hp = damped(p, active)
             passes += active.cpu()
             curvature = (p * hp).sum(dim=1)
-            curved = active & ~(curvature > 0)  # also where it is NaN
+            negative = active & ~(curvature > 0)  # also where it is NaN
             if iteration == 0:
-                d = torch.where(curved[:, None], d + p, d)
-            bent |= curved
-            active = active & ~curved
+                d = torch.where(negative[:, None], d + p, d)
+            indefinite |= negative
+            active = active & ~negative
             alpha = torch.where(active, rz / curvature, 0.0)[:, None]
             d = torch.where(active[:, None], d + alpha * p, d)
             r = torch.where(active[:, None], r - alpha * hp, r)
@@ -236,7 +236,7 @@ class NNCG:
             rz_next = (r * z).sum(dim=1)
             p = torch.where(active[:, None], z + (rz_next / rz)[:, None] * p, p)
             rz = torch.where(active, rz_next, rz)
-        return d, passes, bent.cpu()
+        return d, passes, indefinite.cpu()
 
     def _search(self, problem: CurvedObjective, grad: Tensor, state: NNCGState) -> None:
         """Armijo backtracking along the directions; a trial loss that is not finite counts as too high."""

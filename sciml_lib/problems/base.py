@@ -41,13 +41,13 @@ class Evaluation:
     Attributes:
         block_losses: mean square of each residual block, ``{name: [M]}``; the training loss is their sum.
         test_error: ``[M]``.
-        measures: further numbers that the problem has, ``{name: [M]}``.
+        metrics: further numbers that the problem has, ``{name: [M]}``.
         left_bounds: members whose test ended early because its values left every bound, ``[M]``; None if that cannot be.
     """
 
     block_losses: dict[str, Tensor]
     test_error: Tensor
-    measures: dict[str, Tensor] = field(default_factory=dict)
+    metrics: dict[str, Tensor] = field(default_factory=dict)
     left_bounds: Tensor | None = None
 
 
@@ -82,7 +82,7 @@ class Problem(CurvedObjective, Protocol):
         """Names of the residual blocks."""
 
     @property
-    def measure_names(self) -> tuple[str, ...]:
+    def metric_names(self) -> tuple[str, ...]:
         """Names of the further numbers that :meth:`evaluate` gives."""
 
     @property
@@ -108,7 +108,7 @@ class Problem(CurvedObjective, Protocol):
     def at(self, coefficients: Tensor) -> Problem:
         """The same problem at other coefficients, one a member."""
 
-    def redrawn(self, data_seed: int | Sequence[int]) -> Problem:
+    def resampled(self, data_seed: int | Sequence[int]) -> Problem:
         """The same problem on another draw of data, the same for all members."""
 
     def augmented(
@@ -153,7 +153,7 @@ class CollocationProblem(Protocol):
     def shortest_side(self) -> float:
         """Length of the shortest side of the domain."""
 
-    def resampled(self, shifts: Tensor) -> Problem:
+    def shifted(self, shifts: Tensor) -> Problem:
         """The same problem with every member's residual points moved by ``shifts [M, n, 2]``."""
 
 

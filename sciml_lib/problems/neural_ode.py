@@ -109,7 +109,7 @@ class NeuralODE:
         self.n_data = torch.tensor(amounts)
         self.augmentation: Augmentation | None = None
         self._n_pairs = max(amounts) - 1  # of the longest member, shared by all copies of this problem
-        self._pose(values)
+        self._place_points(values)
 
     def __len__(self) -> int:
         """M, the number of members."""
@@ -135,7 +135,7 @@ class NeuralODE:
         return ("data", "residual") if self.physics else ("data",)
 
     @property
-    def measure_names(self) -> tuple[str, ...]:
+    def metric_names(self) -> tuple[str, ...]:
         """``one_step_mse``, see :meth:`evaluate`."""
         return ("one_step_mse",)
 
@@ -177,10 +177,10 @@ class NeuralODE:
     def at(self, coefficients: Tensor) -> NeuralODE:
         """The same problem at other coefficients, one a member, with the trajectories that belong to them."""
         other = copy.copy(self)
-        other._pose(coefficients)
+        other._place_points(coefficients)
         return other
 
-    def redrawn(self, data_seed: int | Sequence[int]) -> NeuralODE:
+    def resampled(self, data_seed: int | Sequence[int]) -> NeuralODE:
         """This very problem: nothing in a trajectory is drawn at random."""
         return self
 
@@ -340,11 +340,11 @@ class NeuralODE:
         return Evaluation(
             block_losses=self.block_losses(params),
             test_error=off.mean(dim=1),
-            measures={"one_step_mse": step.square().mean(dim=(1, 2))},
+            metrics={"one_step_mse": step.square().mean(dim=(1, 2))},
             left_bounds=~inside,
         )
 
-    def _pose(self, coefficients: Tensor) -> None:
+    def _place_points(self, coefficients: Tensor) -> None:
         """Lays out the trajectories, one for each (coefficient, n_data) that occurs."""
         values = coefficients.double().cpu()
         seen, dt, longest = self.system.representation(self.representation).map, self.system.dt, self._n_pairs

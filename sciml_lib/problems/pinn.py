@@ -81,7 +81,7 @@ class PINN:
         # Both are shared by all copies of this problem.
         self._workspaces: dict[int, JetWorkspace] = {}
         self._block_names: list[str] = []
-        self._pose(data_seed)
+        self._place_points(data_seed)
 
     def __len__(self) -> int:
         """M, the number of members."""
@@ -110,7 +110,7 @@ class PINN:
         return tuple(self._block_names)
 
     @property
-    def measure_names(self) -> tuple[str, ...]:
+    def metric_names(self) -> tuple[str, ...]:
         """None beside the test error."""
         return ()
 
@@ -124,13 +124,13 @@ class PINN:
         other.coefficients = coefficients.to(self.device, self.dtype)
         return other
 
-    def redrawn(self, data_seed: int | Sequence[int]) -> PINN:
+    def resampled(self, data_seed: int | Sequence[int]) -> PINN:
         """The same problem on another draw of residual points, the same for all members."""
         other = copy.copy(self)
-        other._pose(data_seed)
+        other._place_points(data_seed)
         return other
 
-    def resampled(self, shifts: Tensor) -> PINN:
+    def shifted(self, shifts: Tensor) -> PINN:
         """The same problem with every member's residual points moved.
 
         Args:
@@ -303,7 +303,7 @@ class PINN:
         """Length of the shorter side of the rectangle of (x, t)."""
         return min(high - low for low, high in (self.system.x_range, self.system.t_range))
 
-    def _pose(self, data_seed: int | Sequence[int]) -> None:
+    def _place_points(self, data_seed: int | Sequence[int]) -> None:
         """Lays the points out."""
         blocks = self.system.blocks(self.n_data, data_seed)
         if next(iter(blocks)) != "residual":

@@ -12,7 +12,7 @@ from sciml_lib.strategies.loop import (
     train,
 )
 from sciml_lib.strategies.minibatch import MiniBatchAdam
-from sciml_lib.strategies.recipe import Leg, Stage, Strategy
+from sciml_lib.strategies.recipe import Phase, Stage, Strategy
 from sciml_lib.strategies.ropinn import RoPINN
 
 __all__ = [
@@ -21,9 +21,9 @@ __all__ = [
     "Adam",
     "AugmentedLagrangian",
     "Curriculum",
-    "Leg",
     "MemberResult",
     "MiniBatchAdam",
+    "Phase",
     "Progress",
     "RoPINN",
     "Snapshot",

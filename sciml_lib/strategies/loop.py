@@ -1,8 +1,8 @@
-"""The training loop: the legs of a strategy over an ensemble, with checkpoints, a time limit and progress.
+"""The training loop: the phases of a strategy over an ensemble, with checkpoints, a time limit and progress.
 
-Every member passes through the legs of a strategy. Within a leg at most ``width`` members, the *lanes*, are trained
-side by side; a member that ends leaves its lane at once and the next waiting one takes it. Members that would do
-exactly the same in a leg share one lane.
+Every member passes through the phases of a strategy. Within a phase at most ``width`` members, the *slots*, are trained
+side by side; a member that ends leaves its slot at once and the next waiting one takes it. Members that would do
+exactly the same in a phase share one slot.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from sciml_lib.optim import EnsembleState, Status
 from sciml_lib.problems import Problem
-from sciml_lib.strategies.recipe import Leg, Stage, Strategy
+from sciml_lib.strategies.recipe import Phase, Stage, Strategy
 
 CHECKPOINT_SECONDS = 30.0
 
@@ -35,7 +35,7 @@ class MemberResult:
         train_loss: unweighted training loss at ``params``.
         block_losses: its parts.
         test_error: the problem's test error at ``params``.
-        measures: further numbers that the problem has there.
+        metrics: further numbers that the problem has there.
         iterations: iterations over all stages.
         evaluations: evaluations of loss and gradient over all stages.
         seconds: the member's share of the ensemble's wall time.
@@ -49,7 +49,7 @@ class MemberResult:
     iterations: int
     evaluations: int
     seconds: float
-    measures: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,16 @@ class Snapshot:
     """The members in training after a step, for whoever watches; to be read, not to be changed.
 
     Attributes:
-        members: their indices, one a lane; those who share a lane are represented by one of them.
+        members: their indices, one a slot; those who share a slot are represented by one of them.
         params: their present points ``[m, P]``.
-        iterations: iterations done so far, over all legs, ``[m]`` (CPU).
-        leg: number of the leg.
+        iterations: iterations done so far, over all phases, ``[m]`` (CPU).
+        phase: number of the phase.
     """
 
     members: tuple[int, ...]
     params: Tensor
     iterations: Tensor
-    leg: int
+    phase: int
 
 
 class TimeLimitReached(Exception):
@@ -89,16 +89,16 @@ class TimeLimitReached(Exception):
 
 @dataclass
 class _Ensemble:
-    """Everything a checkpoint holds: where each member is, and the lanes with their optimiser's state."""
+    """Everything a checkpoint holds: where each member is, and the slots with their optimiser's state."""
 
-    leg: int
-    params: Tensor  # [M, P], the point each member starts the present leg from
+    phase: int
+    params: Tensor  # [M, P], the point each member starts the present phase from
     status: Tensor  # [M]
-    iterations: Tensor  # [M], over the legs done
+    iterations: Tensor  # [M], over the phases done
     evaluations: Tensor  # [M]
     seconds: Tensor  # [M]
-    waiting: list[int] | None = None  # None before the leg has begun
-    lanes: list[int] = field(default_factory=list)
+    waiting: list[int] | None = None  # None before the phase has begun
+    slots: list[int] = field(default_factory=list)
     finished: int = 0
     state: EnsembleState | None = None
 
@@ -110,11 +110,11 @@ class _Ensemble:
 
 
 def memory_per_member(problem: Problem, strategy: Strategy) -> int:
-    """Bytes that one lane occupies during the hungriest stage, the shared evaluation buffers not counted.
+    """Bytes that one slot occupies during the hungriest stage, the shared evaluation buffers not counted.
 
-    Twice its state, since the lanes are copied together whenever one is filled or freed.
+    Twice its state, since the slots are copied together whenever one is filled or freed.
     """
-    return 2 * max(leg.stage.bytes_per_member(problem) for leg in strategy.legs)
+    return 2 * max(phase.stage.bytes_per_member(problem) for phase in strategy.phases)
 
 
 def train(
@@ -138,7 +138,7 @@ def train(
         strategy: the recipe.
         on_result: called once a member with its index and result. After a resume a member may be reported again that
             was reported since the last checkpoint; its numbers are the same.
-        width: lanes; all members at once by default.
+        width: slots; all members at once by default.
         checkpoint: file that holds the ensemble while it trains. If it exists, training goes on from it; it is
             replaced atomically and removed at the end.
         checkpoint_seconds: how often it is written.
@@ -155,29 +155,29 @@ def train(
     """
     strategy.check(problem)
     identity = _identity(problem, seeds, strategy, width)
-    legs = strategy.legs
-    takers = (sum(map(len, leg.groups(problem, seeds))) for leg in legs)
-    expected = sum(n * leg.stage.expected_evaluations for n, leg in zip(takers, legs, strict=True))
-    ensemble = _load(checkpoint, identity, problem, legs) or _Ensemble.fresh(problem.init(seeds))
+    phases = strategy.phases
+    participants = (sum(map(len, phase.groups(problem, seeds))) for phase in phases)
+    expected = sum(n * phase.stage.expected_evaluations for n, phase in zip(participants, phases, strict=True))
+    ensemble = _load(checkpoint, identity, problem, phases) or _Ensemble.fresh(problem.init(seeds))
     last_save = time.monotonic()
     try:
-        while ensemble.leg < len(legs):
-            stretch = _Stretch.of(legs[ensemble.leg], problem, seeds, ensemble)
-            final = ensemble.leg == len(legs) - 1
-            while _fill_lanes(ensemble, stretch, width):
-                _advance(ensemble, stretch)
+        while ensemble.phase < len(phases):
+            bound = _BoundPhase.of(phases[ensemble.phase], problem, seeds, ensemble)
+            final = ensemble.phase == len(phases) - 1
+            while _fill_slots(ensemble, bound, width):
+                _advance(ensemble, bound)
                 if watch is not None:
                     watch(_snapshot(ensemble))
-                _retire(ensemble, stretch, problem, final, on_result)
+                _retire(ensemble, bound, problem, final, on_result)
                 if progress is not None:
-                    progress(_progress(ensemble, stretch, expected))
+                    progress(_progress(ensemble, bound, expected))
                 now = time.monotonic()
                 if deadline is not None and now >= deadline:
                     raise TimeLimitReached
                 if checkpoint is not None and now - last_save >= checkpoint_seconds:
                     _save(checkpoint, identity, ensemble)
                     last_save = time.monotonic()
-            ensemble.leg, ensemble.waiting = ensemble.leg + 1, None
+            ensemble.phase, ensemble.waiting = ensemble.phase + 1, None
     except TimeLimitReached:
         if checkpoint is not None:
             _save(checkpoint, identity, ensemble)
@@ -187,42 +187,42 @@ def train(
 
 
 @dataclass(frozen=True)
-class _Stretch:
-    """A leg, bound to the ensemble.
+class _BoundPhase:
+    """A phase, bound to the ensemble.
 
     Attributes:
         stage: the optimiser.
         problem: what it trains on.
         seeds: seeds of the members.
-        sharers: for each member with a lane of its own, all that take over its result, itself among them.
+        replicas: for each member with a slot of its own, all that take over its result, itself among them.
     """
 
     stage: Stage
     problem: Problem
     seeds: Sequence[int]
-    sharers: dict[int, list[int]]
+    replicas: dict[int, list[int]]
 
     @classmethod
-    def of(cls, leg: Leg, problem: Problem, seeds: Sequence[int], ensemble: _Ensemble) -> _Stretch:
-        """Binds a leg; if it has not begun, everybody who takes part and has not diverged waits for a lane."""
+    def of(cls, phase: Phase, problem: Problem, seeds: Sequence[int], ensemble: _Ensemble) -> _BoundPhase:
+        """Binds a phase; if it has not begun, everybody who takes part and has not diverged waits for a slot."""
         diverged = ensemble.status == Status.DIVERGED
-        groups = leg.groups(problem, seeds)
-        sharers = {group[0]: group for group in groups if not diverged[group[0]]}
+        groups = phase.groups(problem, seeds)
+        replicas = {group[0]: group for group in groups if not diverged[group[0]]}
         if ensemble.waiting is None:
-            ensemble.waiting = list(sharers)
+            ensemble.waiting = list(replicas)
             ensemble.status[~diverged] = int(Status.RUNNING)
-        return cls(leg.stage, leg.view(problem), seeds, sharers)
+        return cls(phase.stage, phase.view(problem), seeds, replicas)
 
 
-def _fill_lanes(ensemble: _Ensemble, stretch: _Stretch, width: int | None) -> bool:
-    """Gives free lanes to waiting members; False when nobody is left."""
-    free = (width or len(ensemble.params)) - len(ensemble.lanes)
+def _fill_slots(ensemble: _Ensemble, bound: _BoundPhase, width: int | None) -> bool:
+    """Gives free slots to waiting members; False when nobody is left."""
+    free = (width or len(ensemble.params)) - len(ensemble.slots)
     entering, ensemble.waiting = ensemble.waiting[:free], ensemble.waiting[free:]
     if entering:
-        fresh = _fresh_state(stretch.stage, stretch.problem, ensemble.params, stretch.seeds, entering)
+        fresh = _fresh_state(bound.stage, bound.problem, ensemble.params, bound.seeds, entering)
         ensemble.state = fresh if ensemble.state is None else _joined(ensemble.state, fresh)
-        ensemble.lanes += entering
-    return bool(ensemble.lanes)
+        ensemble.slots += entering
+    return bool(ensemble.slots)
 
 
 def _fresh_state(stage: Stage, problem: Problem, params: Tensor, seeds: Sequence[int], members: list[int]) -> EnsembleState:
@@ -234,34 +234,34 @@ def _joined(state: EnsembleState, fresh: EnsembleState) -> EnsembleState:
     return type(state)(**{name: torch.cat([ours[name], new[name]]) for name in ours})
 
 
-def _advance(ensemble: _Ensemble, stretch: _Stretch) -> None:
-    """One step of all lanes; its time is shared equally among them, and among those who share a lane."""
+def _advance(ensemble: _Ensemble, bound: _BoundPhase) -> None:
+    """One step of all slots; its time is shared equally among them, and among those who share a slot."""
     start = time.perf_counter()
-    ensemble.state = stretch.stage.step(stretch.problem.select(ensemble.lanes), ensemble.state)
-    each = (time.perf_counter() - start) / len(ensemble.lanes)
-    for lane in ensemble.lanes:
-        group = stretch.sharers[lane]
+    ensemble.state = bound.stage.step(bound.problem.select(ensemble.slots), ensemble.state)
+    each = (time.perf_counter() - start) / len(ensemble.slots)
+    for slot in ensemble.slots:
+        group = bound.replicas[slot]
         ensemble.seconds[group] += each / len(group)
 
 
 def _retire(
-    ensemble: _Ensemble, stretch: _Stretch, problem: Problem, final: bool, on_result: Callable[[int, MemberResult], None]
+    ensemble: _Ensemble, bound: _BoundPhase, problem: Problem, final: bool, on_result: Callable[[int, MemberResult], None]
 ) -> None:
-    """Takes ended members out of their lanes; in the final leg, and where they diverged, they are reported."""
+    """Takes ended members out of their slots; in the final phase, and where they diverged, they are reported."""
     state = ensemble.state
     ended = state.status != Status.RUNNING
     if not ended.any():
         return
     members = []
     for i in ended.nonzero()[:, 0].tolist():
-        group = stretch.sharers[ensemble.lanes[i]]
+        group = bound.replicas[ensemble.slots[i]]
         ensemble.params[group] = state.params[i]
         ensemble.status[group] = state.status[i]
         ensemble.iterations[group] += state.total_iterations[i]
         ensemble.evaluations[group] += state.total_evaluations[i]
         members += group
     stay = (~ended).nonzero()[:, 0]
-    ensemble.lanes = [ensemble.lanes[i] for i in stay.tolist()]
+    ensemble.slots = [ensemble.slots[i] for i in stay.tolist()]
     ensemble.state = state.select(stay) if len(stay) else None
     over = [m for m in members if final or ensemble.status[m] == Status.DIVERGED]
     _report(ensemble, problem, over, on_result)
@@ -290,22 +290,22 @@ def _report(ensemble: _Ensemble, problem: Problem, members: list[int], on_result
                 iterations=int(ensemble.iterations[member]),
                 evaluations=int(ensemble.evaluations[member]),
                 seconds=float(ensemble.seconds[member]),
-                measures={name: value[i].item() for name, value in found.measures.items()},
+                metrics={name: value[i].item() for name, value in found.metrics.items()},
             ),
         )
 
 
-def _progress(ensemble: _Ensemble, stretch: _Stretch, expected: int) -> Progress:
+def _progress(ensemble: _Ensemble, bound: _BoundPhase, expected: int) -> Progress:
     done = int(ensemble.evaluations.sum())
     if ensemble.state is not None:
-        sizes = torch.tensor([len(stretch.sharers[lane]) for lane in ensemble.lanes])
+        sizes = torch.tensor([len(bound.replicas[slot]) for slot in ensemble.slots])
         done += int((ensemble.state.total_evaluations * sizes).sum())
-    return Progress(ensemble.finished, len(ensemble.params), len(ensemble.lanes), done, expected)
+    return Progress(ensemble.finished, len(ensemble.params), len(ensemble.slots), done, expected)
 
 
 def _snapshot(ensemble: _Ensemble) -> Snapshot:
-    state, lanes = ensemble.state, ensemble.lanes
-    return Snapshot(tuple(lanes), state.params, ensemble.iterations[lanes] + state.total_iterations, ensemble.leg)
+    state, slots = ensemble.state, ensemble.slots
+    return Snapshot(tuple(slots), state.params, ensemble.iterations[slots] + state.total_iterations, ensemble.phase)
 
 
 def _identity(problem: Problem, seeds: Sequence[int], strategy: Strategy, width: int | None) -> str:
@@ -332,7 +332,7 @@ def _save(checkpoint: Path, identity: str, ensemble: _Ensemble) -> None:
         raise
 
 
-def _load(checkpoint: Path | None, identity: str, problem: Problem, legs: Sequence[Leg]) -> _Ensemble | None:
+def _load(checkpoint: Path | None, identity: str, problem: Problem, phases: Sequence[Phase]) -> _Ensemble | None:
     """Reads the checkpoint, or returns None where there is none that fits (and says so if one had to be passed over)."""
     if checkpoint is None or not checkpoint.exists():
         return None
@@ -344,8 +344,8 @@ def _load(checkpoint: Path | None, identity: str, problem: Problem, legs: Sequen
         ensemble = _Ensemble(**saved["ensemble"])
         ensemble.params = ensemble.params.to(problem.device)
         if saved["state"] is not None:
-            leg, lanes = legs[ensemble.leg], ensemble.lanes
-            fresh = _fresh_state(leg.stage, leg.view(problem), ensemble.params, [0] * len(problem), lanes)
+            phase, slots = phases[ensemble.phase], ensemble.slots
+            fresh = _fresh_state(phase.stage, phase.view(problem), ensemble.params, [0] * len(problem), slots)
             ensemble.state = fresh.load(saved["state"])
         return ensemble
     except Exception as error:  # whatever a damaged file makes PyTorch raise

@@ -1,4 +1,4 @@
-"""What a training recipe is: stages in sequence, and the legs into which they are cut."""
+"""What a training recipe is: stages in sequence, and the phases into which they are cut."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ class Stage(Protocol):
 
 
 @runtime_checkable
-class Itinerary(Protocol):
-    """A stage that consists of several legs, such as a curriculum."""
+class MultiPhase(Protocol):
+    """A stage that consists of several phases, such as a curriculum."""
 
     @property
-    def legs(self) -> Sequence[Leg]:
+    def phases(self) -> Sequence[Phase]:
         """What the loop does one after the other."""
 
 
 @dataclass(frozen=True)
-class Leg:
+class Phase:
     """One stretch of training: everybody has ended it before anybody begins the next.
 
-    A plain leg trains every member on its own problem. A leg with a ``coefficient`` is a rung on the way up to the
-    members' own coefficients: it is trained at that one, by the members that want to go higher, on points of its own.
-    Members with one seed and the same data are one and the same network up to the coefficient at which they part, so one
-    of them trains for all.
+    A plain phase trains every member on its own problem. A phase with a ``coefficient`` is a curriculum stage on the way
+    up to the members' own coefficients: it is trained at that one, by the members that want to go higher, on points of its
+    own. Members with one seed and the same data are one and the same network up to the coefficient at which they part, so
+    one of them trains for all.
 
     Attributes:
         stage: the optimiser.
-        coefficient: where the leg is trained; None for the members' own.
-        draw: which draw of residual points a rung is trained on.
+        coefficient: where the phase is trained; None for the members' own.
+        draw: which draw of residual points a curriculum stage is trained on.
     """
 
     stage: Stage
@@ -61,14 +61,14 @@ class Leg:
     draw: int = 0
 
     def view(self, problem: Problem) -> Problem:
-        """The problem as the leg sees it."""
+        """The problem as the phase sees it."""
         if self.coefficient is None:
             return problem
         here = torch.full_like(problem.coefficients, self.coefficient)
-        return problem.at(here).redrawn((problem.data_seed, self.draw))
+        return problem.at(here).resampled((problem.data_seed, self.draw))
 
     def groups(self, problem: Problem, seeds: Sequence[int]) -> list[list[int]]:
-        """The members that take part, those together that share one lane."""
+        """The members that take part, those together that share one slot."""
         if self.coefficient is None:
             return [[m] for m in range(len(problem))]
         groups: dict[tuple[int, int], list[int]] = {}
@@ -83,27 +83,27 @@ class Strategy:
     """A training recipe: stages in sequence, each starting from where the one before ended.
 
     Attributes:
-        stages: optimisers with their budgets, or itineraries.
+        stages: optimisers with their budgets, or multi-phase stages.
     """
 
-    stages: tuple[Stage | Itinerary, ...]
+    stages: tuple[Stage | MultiPhase, ...]
 
     def __post_init__(self) -> None:
         """Checks that there is something to do.
 
         Raises:
-            UserError: if there is no stage, nothing after the last rung of a curriculum, or something before it.
+            UserError: if there is no stage, nothing after the last curriculum stage of a curriculum, or something before it.
         """
         if not self.stages:
             raise UserError("a strategy needs at least one stage, such as Strategy((LBFGS(),))")
-        if isinstance(self.stages[-1], Itinerary):
+        if isinstance(self.stages[-1], MultiPhase):
             raise UserError(
                 f"{type(self.stages[-1]).__name__} ends below the members' own coefficients; let a stage follow that trains "
                 "at those, such as LBFGS()"
             )
 
-        # Members of one seed share the rungs, which is right only as long as nothing has parted them.
-        late = next((stage for stage in self.stages[1:] if isinstance(stage, Itinerary)), None)
+        # Members of one seed share the curriculum stages, which is right only as long as nothing has parted them.
+        late = next((stage for stage in self.stages[1:] if isinstance(stage, MultiPhase)), None)
         if late is not None:
             raise UserError(
                 f"{type(late).__name__} must come first: what stands before it would train each member at its own coefficient; "
@@ -111,12 +111,12 @@ class Strategy:
             )
 
     @cached_property
-    def legs(self) -> tuple[Leg, ...]:
+    def phases(self) -> tuple[Phase, ...]:
         """What the loop does one after the other."""
-        legs: list[Leg] = []
+        phases: list[Phase] = []
         for stage in self.stages:
-            legs += stage.legs if isinstance(stage, Itinerary) else [Leg(stage)]
-        return tuple(legs)
+            phases += stage.phases if isinstance(stage, MultiPhase) else [Phase(stage)]
+        return tuple(phases)
 
     def check(self, problem: Problem) -> None:
         """Refuses a problem to which a stage cannot be applied.

@@ -113,7 +113,7 @@ class RoPINN:
     def step(self, problem: Problem, state: RoPINNState) -> RoPINNState:
         """One evaluation of every running member, on points of its own; whose call ends begins the next."""
         running = state.status == Status.RUNNING
-        watched = _Watched(problem.resampled(self._shifts(problem, state)))
+        watched = _Watched(problem.shifted(self._shifts(problem, state)))
         self.solver.step(watched, state)
         state.gradient_sum += torch.where(running.to(watched.grad.device)[:, None], watched.grad, 0.0)
         ended = (running & (state.status != Status.RUNNING)).nonzero()[:, 0]

@@ -1,12 +1,12 @@
 """Sweeps: what is trained, where it is stored, how it is gone on with."""
 
 from sciml_lib.sweeps import catalog
-from sciml_lib.sweeps.confirmation import confirm
 from sciml_lib.sweeps.dataset import load, load_or_train
 from sciml_lib.sweeps.execution import Report, run
+from sciml_lib.sweeps.revalidation import revalidate
 from sciml_lib.sweeps.setups import NeuralODESetup, PINNSetup
 from sciml_lib.sweeps.spec import Cell, Plan, Reduction, Sweep
-from sciml_lib.sweeps.store import folder_of, read, read_params, runs_folder, set_aside
+from sciml_lib.sweeps.store import archive, folder_of, read, read_params, runs_folder
 
 __all__ = [
     "Cell",
@@ -16,14 +16,14 @@ __all__ = [
     "Reduction",
     "Report",
     "Sweep",
+    "archive",
     "catalog",
-    "confirm",
     "folder_of",
     "load",
     "load_or_train",
     "read",
     "read_params",
+    "revalidate",
     "run",
     "runs_folder",
-    "set_aside",
 ]

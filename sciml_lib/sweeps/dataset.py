@@ -24,7 +24,7 @@ def load(sweep_id: str, profile: str = "laptop", runs: str | os.PathLike[str] | 
         runs: the folder of all stores; by default ``SCIML_RUNS`` of the environment, or ``runs/`` of the repository.
 
     Returns:
-        Dimensions (coefficient, n_data, seed); variables ``train_loss``, ``loss_<block>``, ``test_error``, the measures
+        Dimensions (coefficient, n_data, seed); variables ``train_loss``, ``loss_<block>``, ``test_error``, the metrics
         that the problem has beside it (``one_step_mse`` of a neural ODE), ``iterations``, ``evaluations``, ``seconds``
         (NaN where no run is stored) and ``status`` (``""`` there); where it has been measured the curvature
         (:data:`sciml_lib.sweeps.curvature.QUANTITIES`). The attributes say where the numbers come from.
@@ -139,8 +139,8 @@ def _dataset(plan: Plan, stored: Stored, seeds: tuple[int, ...]) -> xr.Dataset:
     place = {name: {value: i for i, value in enumerate(values)} for name, values in coordinates.items()}
     shape = tuple(len(values) for values in coordinates.values())
     blocks = [f"loss_{name}" for name in stored.manifest["blocks"]]
-    measures = stored.manifest.get("measures", ())
-    names = ["train_loss", *blocks, "test_error", *measures, "iterations", "evaluations", "seconds"]
+    metrics = stored.manifest.get("metrics", ())
+    names = ["train_loss", *blocks, "test_error", *metrics, "iterations", "evaluations", "seconds"]
     arrays = {name: np.full(shape, np.nan) for name in names}
     status = np.full(shape, "", dtype=object)
     rows = [row for row in stored.rows if row.cell.seed in place["seed"]]
@@ -150,7 +150,7 @@ def _dataset(plan: Plan, stored: Stored, seeds: tuple[int, ...]) -> xr.Dataset:
             arrays[name][at] = getattr(row, name)
         for name, value in row.block_losses.items():
             arrays[f"loss_{name}"][at] = value
-        for name, value in row.measures.items():
+        for name, value in row.metrics.items():
             arrays[name][at] = value
         status[at] = row.status
     measured = curvature.read(stored.folder)

@@ -14,7 +14,7 @@ import torch
 from sciml_lib.errors import UserError
 from sciml_lib.optim import Status
 from sciml_lib.problems import Problem
-from sciml_lib.strategies import Leg
+from sciml_lib.strategies import Phase
 from sciml_lib.sweeps import devices, planner, store
 from sciml_lib.sweeps.rows import Row
 from sciml_lib.sweeps.spec import Cell, Plan
@@ -119,19 +119,19 @@ def _seconds_a_run(plan: Plan, cells: Sequence[Cell], device: torch.device, limi
     # Large members cost on a CPU in proportion to their number; small ones, and a GPU, have to be measured as they are used.
     few = device.type == "cpu" and not plan.sweep.setup.together
     count = min(len(cells), 4) if few else len(cells)
-    count = min(count, planner.lanes(plan, cells[:count], device, devices.memory_budget(device)))
+    count = min(count, planner.slots(plan, cells[:count], device, devices.memory_budget(device)))
     problem = plan.problem(cells[:count], device)
-    kinds = {type(leg.stage): leg for leg in plan.strategy.legs}  # the rungs of a curriculum cost the same
-    rates = {kind: _seconds_an_evaluation(leg, problem, limit / len(kinds)) for kind, leg in kinds.items()}
-    # Members that share a lane are trained once.
+    kinds = {type(phase.stage): phase for phase in plan.strategy.phases}  # the curriculum stages of a curriculum cost the same
+    rates = {kind: _seconds_an_evaluation(phase, problem, limit / len(kinds)) for kind, phase in kinds.items()}
+    # Members that share a slot are trained once.
     whole, seeds = plan.problem(cells, device), [cell.seed for cell in cells]
-    lanes = ((leg.stage, len(leg.groups(whole, seeds))) for leg in plan.strategy.legs)
-    return sum(n * rates[type(stage)] * stage.expected_evaluations for stage, n in lanes) / len(cells)
+    slots = ((phase.stage, len(phase.groups(whole, seeds))) for phase in plan.strategy.phases)
+    return sum(n * rates[type(stage)] * stage.expected_evaluations for stage, n in slots) / len(cells)
 
 
-def _seconds_an_evaluation(leg: Leg, problem: Problem, limit: float) -> float:
+def _seconds_an_evaluation(phase: Phase, problem: Problem, limit: float) -> float:
     """A member's share of the time of one evaluation, from real steps."""
-    problem, stage = leg.view(problem), leg.stage
+    problem, stage = phase.view(problem), phase.stage
     state = stage.step(problem, stage.init(problem, problem.init([0] * len(problem))))  # the first allocates its buffers
     start, before = time.perf_counter(), int(state.total_evaluations.sum())
     while (done := int(state.total_evaluations.sum()) - before) == 0 or time.perf_counter() - start < limit:

@@ -29,9 +29,9 @@ _EXPECTED = {
 }
 
 
-def fresh(plan: Plan, blocks: Sequence[str], measures: Sequence[str] = ()) -> dict[str, Any]:
+def fresh(plan: Plan, blocks: Sequence[str], metrics: Sequence[str] = ()) -> dict[str, Any]:
     """The manifest of a store without a row."""
-    names = {"blocks": list(blocks)} | ({"measures": list(measures)} if measures else {})
+    names = {"blocks": list(blocks)} | ({"metrics": list(metrics)} if metrics else {})
     return {"sweep": plan.sweep.id, "profile": plan.profile, **names, "created": _now()}
 
 
@@ -45,7 +45,7 @@ def updated(manifest: dict[str, Any], plan: Plan, device: str) -> dict[str, Any]
         "specification": plan.specification,
         "spec_hash": plan.hash,
         "cells_planned": len(plan.cells),
-        **{name: manifest[name] for name in ("blocks", "measures") if name in manifest},
+        **{name: manifest[name] for name in ("blocks", "metrics") if name in manifest},
         "versions": provenance.versions(),
         "devices": sorted({*manifest.get("devices", ()), device}),
         "commit": provenance.commit(),
@@ -93,7 +93,7 @@ def read(path: Path, plan: Plan) -> dict[str, Any]:
 def library_changed(manifest: dict[str, Any], plan: Plan) -> bool:
     """Whether any row may have been trained by other code than there is now, and that was not confirmed to be as good."""
     present = provenance.library_digest(plan.modules)
-    return manifest["library"] != [present] and present not in manifest.get("confirmed", ())
+    return manifest["library"] != [present] and present not in manifest.get("revalidated", ())
 
 
 def _difference(manifest: dict[str, Any], plan: Plan) -> str:

@@ -31,7 +31,7 @@ class Ensemble:
 
     Attributes:
         cells: the runs.
-        width: lanes; how many of them train at a time.
+        width: slots; how many of them train at a time.
         spec_hash: fingerprint of the recipe.
     """
 
@@ -100,17 +100,17 @@ def ensembles(
         if ensemble is None or set(ensemble.cells) <= set(done):
             _discard(record)
         elif set(ensemble.cells) - set(done) <= set(missing):
-            if ensemble.width <= lanes(plan, ensemble.cells, device, memory):
+            if ensemble.width <= slots(plan, ensemble.cells, device, memory):
                 planned.append(ensemble)
                 missing = [cell for cell in missing if cell not in ensemble.cells]
             else:
                 warnings.warn(f"{record.stem} does not fit the memory here; its members start again", stacklevel=2)
                 _discard(record)
-    planned += [Ensemble(cells, lanes(plan, cells, device, memory), plan.hash) for cells in plan.ensembles(missing)]
+    planned += [Ensemble(cells, slots(plan, cells, device, memory), plan.hash) for cells in plan.ensembles(missing)]
     return sorted(planned, key=lambda ensemble: ensemble.cells[0].n_data)
 
 
-def lanes(plan: Plan, cells: Sequence[Cell], device: torch.device, memory: int) -> int:
+def slots(plan: Plan, cells: Sequence[Cell], device: torch.device, memory: int) -> int:
     """How many of the runs fit the memory side by side.
 
     Raises:

@@ -33,7 +33,7 @@ class Row:
     evaluations: int
     seconds: float
     device: str
-    measures: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cell: Cell, result: MemberResult, device: str) -> Row:
@@ -48,32 +48,32 @@ class Row:
             evaluations=result.evaluations,
             seconds=round(result.seconds, 3),
             device=device.replace(",", " "),
-            measures=dict(result.measures),
+            metrics=dict(result.metrics),
         )
 
     def line(self) -> str:
         """The line of the table, with its end; floats are written so that they read back exactly."""
-        cell, blocks, measures = self.cell, self.block_losses.values(), self.measures.values()
+        cell, blocks, metrics = self.cell, self.block_losses.values(), self.metrics.values()
         fields = [repr(cell.coefficient), cell.n_data, cell.seed, self.status, repr(self.train_loss)]
-        fields += [*map(repr, blocks), repr(self.test_error), *map(repr, measures)]
+        fields += [*map(repr, blocks), repr(self.test_error), *map(repr, metrics)]
         return ",".join(map(str, [*fields, self.iterations, self.evaluations, repr(self.seconds), self.device])) + "\n"
 
 
-def header(blocks: Sequence[str], measures: Sequence[str] = ()) -> str:
-    """The first line of the table, with its end; measures stand behind the test error."""
+def header(blocks: Sequence[str], metrics: Sequence[str] = ()) -> str:
+    """The first line of the table, with its end; metrics stand behind the test error."""
     losses = [f"loss_{name}" for name in blocks]
     columns = ["coefficient", "n_data", "seed", "status", "train_loss", *losses]
-    return ",".join([*columns, "test_error", *measures, "iterations", "evaluations", "seconds", "device"]) + "\n"
+    return ",".join([*columns, "test_error", *metrics, "iterations", "evaluations", "seconds", "device"]) + "\n"
 
 
-def read(path: Path, plan: Plan, blocks: Sequence[str], measures: Sequence[str] = ()) -> tuple[list[Row], int]:
+def read(path: Path, plan: Plan, blocks: Sequence[str], metrics: Sequence[str] = ()) -> tuple[list[Row], int]:
     """Reads the table and checks every line of it.
 
     Args:
         path: the file; one that does not exist is an empty table.
         plan: what may be in it.
         blocks: names of the residual blocks.
-        measures: names of further numbers of a run.
+        metrics: names of further numbers of a run.
 
     Returns:
         The rows, and the number of bytes that are in order: what follows is a line that was cut off while it was
@@ -82,7 +82,7 @@ def read(path: Path, plan: Plan, blocks: Sequence[str], measures: Sequence[str] 
     Raises:
         UserError: names the file, the line, what is wrong with it and what to do.
     """
-    head = header(blocks, measures)
+    head = header(blocks, metrics)
     data = path.read_bytes() if path.exists() else b""
     whole = data.rstrip(b"\0")  # a power cut can leave zeros where the last line should be
     good = whole.rfind(b"\n") + 1
@@ -105,7 +105,7 @@ def read(path: Path, plan: Plan, blocks: Sequence[str], measures: Sequence[str] 
     planned, first = set(plan.cells), {}
     for number, line in enumerate(lines[1:], start=2):
         try:
-            row = _parse(line, blocks, measures)
+            row = _parse(line, blocks, metrics)
             if row.cell not in planned:
                 raise ValueError(f"{_words(row.cell, plan)} is not in the plan of {plan.sweep.id}, {plan.profile}")
             if row.cell in first:
@@ -117,9 +117,9 @@ def read(path: Path, plan: Plan, blocks: Sequence[str], measures: Sequence[str] 
     return rows, good
 
 
-def _parse(line: str, blocks: Sequence[str], measures: Sequence[str]) -> Row:
+def _parse(line: str, blocks: Sequence[str], metrics: Sequence[str]) -> Row:
     """Reads one line; a ValueError says what is wrong with it."""
-    names = header(blocks, measures).strip().split(",")
+    names = header(blocks, metrics).strip().split(",")
     fields = line.split(",")
     if len(fields) != len(names):
         raise ValueError(f"{len(names)} fields are expected, not {len(fields)}")
@@ -139,7 +139,7 @@ def _parse(line: str, blocks: Sequence[str], measures: Sequence[str]) -> Row:
         evaluations=_count(text, "evaluations"),
         seconds=_number(text, "seconds"),
         device=text["device"],
-        measures={name: _number(text, name) for name in measures},
+        metrics={name: _number(text, name) for name in metrics},
     )
     for name in ("train_loss", "test_error", "seconds", *(f"loss_{name}" for name in blocks)):
         if _number(text, name) < 0:

@@ -182,7 +182,7 @@ class Plan:
     def modules(self) -> tuple[str, ...]:
         """Names of the modules whose code its runs go through; what these import follows from them."""
         parts = [systems.get(self.sweep.system), *self.strategy.stages]
-        parts += [leg.stage for leg in self.strategy.legs]
+        parts += [phase.stage for phase in self.strategy.phases]
         return tuple(sorted({type(part).__module__ for part in parts} | {*self.sweep.setup.modules, train.__module__}))
 
     @property

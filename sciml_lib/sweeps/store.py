@@ -28,7 +28,7 @@ from sciml_lib.sweeps.rows import Row
 from sciml_lib.sweeps.spec import Cell, Plan
 
 ROOT = Path(__file__).resolve().parents[2]
-SET_ASIDE = "_set_aside"
+ARCHIVE = "_archive"
 
 
 def runs_folder(runs: str | os.PathLike[str] | None = None) -> Path:
@@ -74,7 +74,7 @@ def read(plan: Plan, runs: str | os.PathLike[str] | None = None) -> Stored:
     try:
         if manifest.exists():
             content = manifests.read(manifest, plan)
-            names = content["blocks"], content.get("measures", ())
+            names = content["blocks"], content.get("metrics", ())
             return Stored(folder, content, *table.read(cells, plan, *names))
         if cells.exists() and cells.stat().st_size:
             raise UserError(
@@ -101,7 +101,7 @@ class Writer:
         runs: str | os.PathLike[str] | None,
         *,
         blocks: Sequence[str],
-        measures: Sequence[str] = (),
+        metrics: Sequence[str] = (),
         device: str = "cpu",
     ) -> None:
         """Names the store; nothing is touched before it is entered.
@@ -110,11 +110,11 @@ class Writer:
             plan: what is trained.
             runs: the folder of all stores, see :func:`runs_folder`.
             blocks: names of the residual blocks.
-            measures: names of further numbers of a run.
+            metrics: names of further numbers of a run.
             device: name of the device that trains, for the record.
         """
         self.plan, self.folder, self.device = plan, folder_of(plan, runs), device
-        self.blocks, self.measures = tuple(blocks), tuple(measures)
+        self.blocks, self.metrics = tuple(blocks), tuple(metrics)
         self.rows: dict[Cell, Row] = {}
         self._runs = runs
         self._lock = FileLock(self.folder / ".lock")
@@ -131,7 +131,7 @@ class Writer:
             take(self._lock, self.folder)
         try:
             stored = read(self.plan, self._runs)
-            for name, ours in (("blocks", self.blocks), ("measures", self.measures)):
+            for name, ours in (("blocks", self.blocks), ("metrics", self.metrics)):
                 theirs = tuple(stored.manifest.get(name, ())) if stored.manifest else ours
                 if theirs != ours:
                     raise UserError(
@@ -191,13 +191,13 @@ class Writer:
 
     def _begin(self, stored: Stored) -> None:
         """Writes the manifest first, so that rows are never without one, then the head of the table."""
-        content = stored.manifest or manifests.fresh(self.plan, self.blocks, self.measures)
+        content = stored.manifest or manifests.fresh(self.plan, self.blocks, self.metrics)
         replace(self.folder / manifests.NAME, manifests.dumped(manifests.updated(content, self.plan, self.device)))
         cells = self.folder / "cells.csv"
         if cells.exists() and cells.stat().st_size > stored.good_bytes:
             os.truncate(cells, stored.good_bytes)
         if stored.good_bytes == 0:
-            append(cells, table.header(self.blocks, self.measures).encode())
+            append(cells, table.header(self.blocks, self.metrics).encode())
 
     def _keep(self, cell: Cell, params: np.ndarray) -> None:
         arrays = self._stored_params(cell.n_data)
@@ -240,8 +240,8 @@ def read_params(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def set_aside(plan: Plan, runs: str | os.PathLike[str] | None = None) -> Path | None:
-    """Moves a store to ``runs/_set_aside/`` under a dated name; nothing is deleted.
+def archive(plan: Plan, runs: str | os.PathLike[str] | None = None) -> Path | None:
+    """Moves a store to ``runs/_archive/`` under a dated name; nothing is deleted.
 
     Returns:
         Where it is now; None if there was none.
@@ -253,7 +253,7 @@ def set_aside(plan: Plan, runs: str | os.PathLike[str] | None = None) -> Path | 
     if not folder.exists():
         return None
     date = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
-    target = runs_folder(runs) / SET_ASIDE / plan.sweep.id / f"{plan.profile}-{date}"
+    target = runs_folder(runs) / ARCHIVE / plan.sweep.id / f"{plan.profile}-{date}"
     lock = FileLock(folder / ".lock")
     try:
         take(lock, folder)

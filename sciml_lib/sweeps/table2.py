@@ -206,17 +206,17 @@ def nncg_base(system: str) -> Row:
 
 def cl(system: str) -> Row:
     """Row CL: 140 stages of 2,000 iterations; the step is 0.5 (the table's 0.05 would end at beta = 7)."""
-    full = Curriculum(rungs=140, step=0.5, solver=TABLE_2_LBFGS)
+    full = Curriculum(n_stages=140, step=0.5, solver=TABLE_2_LBFGS)
     return Row(
         words="curriculum learning",
         paper=Strategy((full, TABLE_2_LBFGS)),
         laptop=Strategy((replace(full, solver=short(TABLE_2_LBFGS, 100)), TABLE_2_LBFGS)),
-        smoke=Strategy((replace(full, rungs=7, step=10.0, solver=TINIEST), TINY_LBFGS)),
+        smoke=Strategy((replace(full, n_stages=7, step=10.0, solver=TINIEST), TINY_LBFGS)),
         laptop_seeds=1,
-        cut="one seed, 100 iterations on each of the 140 rungs",
+        cut="one seed, 100 iterations on each of the 140 curriculum stages",
         reading=(
-            "A step of 0.5 where Table 2 says 0.05, which would end at beta = 7 (not run); no warm-up, since the first rung is "
-            "easy."
+            "A step of 0.5 where Table 2 says 0.05, which would end at beta = 7 (not run); no warm-up, since the first stage "
+            "is easy."
         ),
         axes=L_BFGS_AXES,
     )

@@ -40,7 +40,7 @@ TABLE_4_ALM = AugmentedLagrangian(
 TABLE_4_NNCG = NNCG(steps=1_500, rank=10, refresh=1, damping=1e-2, cg_iterations=100, cg_tolerance=1e-5, learning_rate=1e-3)
 
 # --- Row CL: 60 x 500, the coefficient grows by 0.25: on 1/b that is from 0.25 to 15, the last stage at the target ---
-TABLE_4_CL = Curriculum(rungs=59, step=0.25, solver=INNER, start=0.25)
+TABLE_4_CL = Curriculum(n_stages=59, step=0.25, solver=INNER, start=0.25)
 
 STEPS_READING = (
     "Every observed state is the beginning of one step of forward Euler, the physics term carries dt^2 and weight 1, and the "
@@ -114,7 +114,7 @@ ROWS = {
     "cl": Row(
         words="curriculum learning",
         paper=Strategy((TABLE_4_CL, INNER)),
-        smoke=Strategy((replace(TABLE_4_CL, rungs=3, step=5.0, solver=TINY), TINY)),
+        smoke=Strategy((replace(TABLE_4_CL, n_stages=3, step=5.0, solver=TINY), TINY)),
         reading=(
             "The 60 steps of 0.25 are taken on 1/b, which they lead exactly to 15; every stage is trained on the trajectory of "
             "its own coefficient (the released script lacks an argument and does not run)."

@@ -25,7 +25,7 @@ from sciml_lib.systems import Dynamics
 
 
 @dataclass(frozen=True)
-class Motion:
+class Rollout:
     """What one network makes of the test motion, in raw states.
 
     Attributes:
@@ -81,7 +81,7 @@ def reach(panel: Panel) -> tuple[float, float]:
     return trained, max(float(system.test_trajectory(c)[:, 0].abs().max()) for c in plan.coefficients)
 
 
-def motion(panel: Panel, cell: Cell) -> Motion:
+def learned(panel: Panel, cell: Cell) -> Rollout:
     """Follows a stored network that sees raw states along the test motion.
 
     Raises:
@@ -99,7 +99,7 @@ def motion(panel: Panel, cell: Cell) -> Motion:
 
     with torch.no_grad():
         learned, _ = rollout(field, true[:1], system.dt, len(true), bound=ROLLOUT_BOUND)
-    return Motion(
+    return Rollout(
         time=system.dt * np.arange(len(true)),
         true=true.numpy(),
         learned=learned[0].numpy(),
@@ -117,8 +117,8 @@ def examples(panel: Panel, title: str) -> Figure:
     found: dict[Regime, Cell] = {regime: cell for regime, cell in cells.items() if cell is not None}
     if not found:
         raise UserError(f"the arrays of {panel.sweep} are not stored; train it with `{panel.plan.command}`")
-    shown: list[Any] = [motion(panel, cell) for cell in found.values()]
-    return figures.motions(
+    shown: list[Any] = [learned(panel, cell) for cell in found.values()]
+    return figures.rollouts(
         shown[0].time,
         [one.true for one in shown],
         [one.learned for one in shown],

@@ -26,7 +26,7 @@ from sciml_lib.sweeps.spec import Plan
 SMALLEST = "smoke"
 
 
-def confirm(sweep_id: str, profile: str = "laptop", runs: str | os.PathLike[str] | None = None) -> str:
+def revalidate(sweep_id: str, profile: str = "laptop", runs: str | os.PathLike[str] | None = None) -> str:
     """Compares the code that made a store with the present one, and notes in its manifest if both give the same numbers.
 
     Args:
@@ -45,7 +45,7 @@ def confirm(sweep_id: str, profile: str = "laptop", runs: str | os.PathLike[str]
     if not content:
         raise UserError(f"no runs of {sweep_id}, profile {profile}, are stored; train them with `{plan.command}`")
     if not manifest.library_changed(content, plan):
-        return f"{sweep_id}, {profile}: the library has not changed since; there is nothing to confirm"
+        return f"{sweep_id}, {profile}: the library has not changed since; there is nothing to revalidate"
     if len(content["library"]) != 1:
         raise UserError(f"{sweep_id}, {profile}, was trained by several versions of the library; that cannot be confirmed")
     with tempfile.TemporaryDirectory() as folder, _checkout(content["commit"], Path(folder) / "code") as code:
@@ -112,7 +112,7 @@ def _note(plan: Plan, runs: str | os.PathLike[str] | None) -> None:
     store.take(lock, folder)
     try:
         content = store.read(plan, runs).manifest
-        content["confirmed"] = sorted({*content.get("confirmed", ()), provenance.library_digest(plan.modules)})
+        content["revalidated"] = sorted({*content.get("revalidated", ()), provenance.library_digest(plan.modules)})
         store.replace(folder / manifest.NAME, manifest.dumped(content))
     finally:
         lock.release()

@@ -13,7 +13,7 @@ from sciml_lib.figures import style
 LEARNED, TRAINED = "#c2185b", "#1f5fa8"
 
 
-def motions(
+def rollouts(
     time: ArrayLike,
     true: Sequence[ArrayLike],
     learned: Sequence[ArrayLike],

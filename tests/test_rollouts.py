@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
 import sciml_lib
-from sciml_lib import motions, systems
+from sciml_lib import rollouts, systems
 from sciml_lib.errors import UserError
 from sciml_lib.panels import Panel
 from sciml_lib.regimes import Regime
@@ -83,7 +83,7 @@ def least_loss(coefficient: float, n: int, *, physics: bool, scaled: bool) -> fl
 
 @pytest.mark.parametrize(("variant", "physics", "scaled"), [("adam", True, True), ("adam-unscaled", True, False)])
 def test_the_floor_is_the_lowest_loss_that_any_field_could_have(variant: str, physics: bool, scaled: bool) -> None:
-    floor = motions.euler_floor(blank(f"pinode/pendulum/{variant}"))
+    floor = rollouts.euler_floor(blank(f"pinode/pendulum/{variant}"))
     assert floor.dims == ("coefficient", "n_data") and floor.shape == (8, 8)
     for coefficient, n in ((1.0, 20), (1.0, 100), (6.0, 40), (15.0, 20), (15.0, 100)):
         found = float(floor.sel(coefficient=coefficient, n_data=n))
@@ -93,13 +93,13 @@ def test_the_floor_is_the_lowest_loss_that_any_field_could_have(variant: str, ph
 def test_without_physics_a_field_can_meet_every_state() -> None:
     assert least_loss(6.0, 20, physics=False, scaled=True) < 1e-25
     for sweep in ("pinode/pendulum/adam-data", "node/pendulum/adam"):
-        floor = motions.euler_floor(blank(sweep))
+        floor = rollouts.euler_floor(blank(sweep))
         assert floor.shape == (8, 8) and not floor.any()
 
 
 def test_between_the_two_parts_the_true_field_costs_twice_the_floor() -> None:
     """And without the factor nearly all of the error of a step remains, since physics weighs 400 times as much."""
-    scaled, unscaled = (motions.euler_floor(blank(f"pinode/pendulum/{name}")) for name in ("adam", "adam-unscaled"))
+    scaled, unscaled = (rollouts.euler_floor(blank(f"pinode/pendulum/{name}")) for name in ("adam", "adam-unscaled"))
     states = solved(4.0, 160, (1.7, 0.0))
     defect = [after - x - DT * rates(x, 4.0) for x, after in pairwise(states)]
     of_true = float(np.mean(np.square(defect)))
@@ -110,7 +110,7 @@ def test_between_the_two_parts_the_true_field_costs_twice_the_floor() -> None:
 
 def test_newton_steps_come_within_a_few_per_cent_of_the_floor_and_never_below() -> None:
     tight = stored("pinode/pendulum/nncg-tight")
-    floor = motions.euler_floor(tight)
+    floor = rollouts.euler_floor(tight)
     single, mean = (tight.seeded("train_loss") / floor).values, (tight.train / floor).values
     assert single.shape == (8, 8, 5)
     assert 1.0 < single.min() < 1.001
@@ -120,13 +120,13 @@ def test_newton_steps_come_within_a_few_per_cent_of_the_floor_and_never_below() 
 @pytest.mark.parametrize("variant", ["adam", "lbfgs", "alm", "nncg", "cl", "adam-plain", "adam-unscaled"])
 def test_no_stored_run_is_below_its_floor(variant: str) -> None:
     panel = stored(f"pinode/pendulum/{variant}")
-    assert float((panel.seeded("train_loss") / motions.euler_floor(panel)).min()) > 1.0
+    assert float((panel.seeded("train_loss") / rollouts.euler_floor(panel)).min()) > 1.0
 
 
 def test_where_the_equation_is_the_constraint_the_data_cost_twice_the_floor() -> None:
     """As the chapter on strategies says of ALM: f = F, and the whole error of the step is left to the data."""
     alm = stored("pinode/pendulum/alm")
-    ratio = (alm.seeded("loss_data").mean("seed") / motions.euler_floor(alm)).values
+    ratio = (alm.seeded("loss_data").mean("seed") / rollouts.euler_floor(alm)).values
     assert 1.9 < np.median(ratio) < 2.1
 
 
@@ -135,7 +135,7 @@ def test_where_the_equation_is_the_constraint_the_data_cost_twice_the_floor() ->
 
 @pytest.mark.parametrize(("sweep", "seen"), [("pinode/pendulum/adam", lambda x: x), ("node/pendulum/adam", on_the_sphere)])
 def test_the_true_field_is_followed_by_euler_and_measured_as_the_networks_are(sweep: str, seen) -> None:
-    found = motions.true_field_error(blank(sweep))
+    found = rollouts.true_field_error(blank(sweep))
     coefficients = catalog.get(sweep).coefficients
     assert found.dims == ("coefficient",) and tuple(found["coefficient"].values) == coefficients
     for coefficient in coefficients:
@@ -149,7 +149,7 @@ def test_the_true_field_is_followed_by_euler_and_measured_as_the_networks_are(sw
 
 
 def test_the_training_data_do_not_reach_as_far_as_the_test() -> None:
-    assert motions.reach(blank("pinode/pendulum/adam")) == motions.reach(blank("node/pendulum/adam")) == (1.7, 2.8)
+    assert rollouts.reach(blank("pinode/pendulum/adam")) == rollouts.reach(blank("node/pendulum/adam")) == (1.7, 2.8)
 
 
 def test_how_far_a_trajectory_reaches_is_its_largest_angle_on_either_side(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +161,7 @@ def test_how_far_a_trajectory_reaches_is_its_largest_angle_on_either_side(monkey
 
     monkeypatch.setitem(systems.SYSTEMS, "pendulum", Pushed)
     panel = blank("pinode/pendulum/adam")
-    trained, tested = motions.reach(panel)
+    trained, tested = rollouts.reach(panel)
     plan = catalog.get("pinode/pendulum/adam").at("paper")
     training = [solved(c, n, Pushed.start)[:, 0] for c, n in plan.pairs]
     assert trained == pytest.approx(max(np.abs(angles).max() for angles in training), rel=1e-9)
@@ -196,7 +196,7 @@ CELLS = [
 @pytest.mark.parametrize(("sweep", "cell"), CELLS)
 def test_a_stored_network_is_followed_as_a_plain_loop_would(sweep: str, cell: Cell) -> None:
     panel = stored(sweep)
-    found = motions.motion(panel, cell)
+    found = rollouts.learned(panel, cell)
     params = panel.parameters(cell).double().numpy()
     true = solved(cell.coefficient, 400, (2.8, 0.0))
     states = [true[0]]
@@ -212,7 +212,7 @@ def test_a_stored_network_is_followed_as_a_plain_loop_would(sweep: str, cell: Ce
 @pytest.mark.parametrize(("sweep", "cell"), CELLS)
 def test_the_error_of_a_motion_is_the_stored_one_in_single_precision(sweep: str, cell: Cell) -> None:
     panel = stored(sweep)
-    found = motions.motion(panel, cell)
+    found = rollouts.learned(panel, cell)
     assert relative(found.learned, found.true) == pytest.approx(panel.value("test_error", cell), rel=2e-5)
 
 
@@ -228,7 +228,7 @@ def one_network(folder: Path, sweep: str, cell: Cell, fill: float) -> Panel:
 
 def test_a_network_that_runs_away_stays_where_the_test_cuts_it_off(tmp_path: Path) -> None:
     cell = Cell(4.0, 20, 3)
-    found = motions.motion(one_network(tmp_path, "pinode/pendulum/adam", cell, 50.0), cell)
+    found = rollouts.learned(one_network(tmp_path, "pinode/pendulum/adam", cell, 50.0), cell)
     assert found.learned[0].tolist() == [2.8, 0.0]
     assert np.all(found.learned[-200:] == 100.0) and np.isfinite(found.learned).all()
 
@@ -236,26 +236,26 @@ def test_a_network_that_runs_away_stays_where_the_test_cuts_it_off(tmp_path: Pat
 def test_a_network_that_is_not_stored_or_sees_the_sphere_is_refused(tmp_path: Path) -> None:
     cell, sweep = Cell(4.0, 20, 3), "pinode/pendulum/adam"
     panel = one_network(tmp_path, sweep, cell, 0.0)
-    assert np.all(motions.motion(panel, cell).learned == [2.8, 0.0])  # a field of zeros
+    assert np.all(rollouts.learned(panel, cell).learned == [2.8, 0.0])  # a field of zeros
     said = "no network that sees raw states is stored for this cell of {}; choose another panel"
     for other in (Cell(4.0, 20, 4), Cell(6.0, 20, 3), Cell(4.0, 40, 3)):
         with pytest.raises(UserError, match=said.format(sweep)):
-            motions.motion(panel, other)
+            rollouts.learned(panel, other)
     cell, sweep = Cell(2.0, 20, 3), "node/pendulum/adam"
     sphere = one_network(tmp_path, sweep, cell, 0.0)
     assert sphere.parameters(cell) is not None
     with pytest.raises(UserError, match=said.format(sweep)):
-        motions.motion(sphere, cell)
+        rollouts.learned(sphere, cell)
 
 
 def test_a_map_of_pinns_has_neither_floors_nor_motions() -> None:
     panel = Panel(made_runs.runs("pinn/convection/lbfgs", "laptop", made_runs.steep(25), made_runs.few))
     said = "pinn/convection/lbfgs is no map of neural ODEs; choose one, such as pinode/pendulum/adam"
     for refuse in (
-        motions.euler_floor,
-        motions.true_field_error,
-        motions.reach,
-        lambda panel: motions.motion(panel, Cell(5.0, 100, 0)),
+        rollouts.euler_floor,
+        rollouts.true_field_error,
+        rollouts.reach,
+        lambda panel: rollouts.learned(panel, Cell(5.0, 100, 0)),
     ):
         with pytest.raises(UserError, match=said):
             refuse(panel)
@@ -266,7 +266,7 @@ def test_a_map_of_pinns_has_neither_floors_nor_motions() -> None:
 
 def test_the_examples_are_one_run_of_each_regime_with_its_numbers() -> None:
     panel = stored("pinode/pendulum/adam")
-    figure = motions.examples(panel, "What three PINODEs have learned")
+    figure = rollouts.examples(panel, "What three PINODEs have learned")
     regimes = [r for r in (Regime.I, Regime.II, Regime.III) if (panel.labels == r).any()]
     assert len(regimes) == 3 and figure.get_suptitle() == "What three PINODEs have learned"
     upper, lower = np.reshape(figure.axes, (2, 3))
@@ -276,7 +276,7 @@ def test_the_examples_are_one_run_of_each_regime_with_its_numbers() -> None:
         title = above.get_title()
         assert title.startswith(f"{regime.numeral}, {regime.title}: ")
         assert title.endswith(f"$1/b = {cell.coefficient:g}$, $N = {cell.n_data}$")
-        expected = motions.motion(panel, cell)
+        expected = rollouts.learned(panel, cell)
         true, learned = above.lines
         np.testing.assert_array_equal(true.get_xydata(), np.stack([expected.time, expected.true[:, 0]], axis=1))
         np.testing.assert_array_equal(learned.get_xydata(), np.stack([expected.time, expected.learned[:, 0]], axis=1))
@@ -290,11 +290,11 @@ def test_the_examples_are_one_run_of_each_regime_with_its_numbers() -> None:
 def test_a_regime_of_which_nothing_is_stored_is_left_out_and_nothing_at_all_is_refused(tmp_path: Path) -> None:
     cell, sweep = Cell(4.0, 20, 3), "pinode/pendulum/adam"
     one = one_network(tmp_path, sweep, cell, 0.0)  # all of the map is in Regime II
-    figure = motions.examples(one, "one")
+    figure = rollouts.examples(one, "one")
     assert len(figure.axes) == 2
     assert figure.axes[0].get_title().startswith("II, ") and "$N = 20$" in figure.axes[0].get_title()
     nothing = dataclasses.replace(one, folder=str(tmp_path / "empty"))
     with pytest.raises(
         UserError, match=f"the arrays of {sweep} are not stored; train it with `python -m sciml_lib run {sweep}"
     ):
-        motions.examples(nothing, "none")
+        rollouts.examples(nothing, "none")
