@@ -36,7 +36,7 @@ class LeastSquares:
         self.B, self.b = torch.randn(3, 6, **draw), torch.randn(3, **draw)
         self.coefficients = torch.as_tensor(coefficients, dtype=torch.float64)
         self.augmentation: Augmentation | None = None
-        self.block_names = ("residual", "hard")
+        self.term_names = ("residual", "hard")
 
     def select(self, index: Tensor) -> LeastSquares:
         return LeastSquares(self.coefficients[index])
@@ -160,7 +160,7 @@ def test_the_augmented_loss_of_a_pinn_is_the_formula(name: str, constrained: tup
             (expected,) = torch.autograd.grad(total, x)
             torch.testing.assert_close(loss[i], total.detach(), rtol=1e-11, atol=1e-12)
             torch.testing.assert_close(grad[i], expected, rtol=1e-9, atol=1e-11)
-    torch.testing.assert_close(problem.loss(params), sum(problem.block_losses(params).values()))  # itself untouched
+    torch.testing.assert_close(problem.loss(params), sum(problem.terms(params).values()))  # itself untouched
 
 
 @pytest.mark.parametrize("name", sorted(MULTIPLIERS))
@@ -199,7 +199,7 @@ def test_tables_hold_from_their_coefficient_on(beta: float, weight: float, decay
     state = released.init(problem, params)
     g = problem.constraints(params, ["boundary", "initial"])
     released.step(problem, state)
-    soft = problem.block_losses(params)["residual"][0]
+    soft = problem.terms(params)["residual"][0]
     blocks = g[0].split([101, 257])
     lifted = sum((2.0 * part.square()).mean() + 0.5 * 2.4 * part.square().mean() for part in blocks)
     expected = weight * soft + lifted + decay * params[0].square().sum()

@@ -146,7 +146,7 @@ def test_results_carry_budget_status_and_the_loss_over_all_pairs() -> None:
             torch.testing.assert_close(result.params, expected, **NEAR)
             loss = problem.select([m]).loss(expected[None]).item()
             assert result.train_loss == pytest.approx(loss, rel=1e-6)
-            assert result.train_loss == pytest.approx(sum(result.block_losses.values()), rel=1e-12)
+            assert result.train_loss == pytest.approx(sum(result.terms.values()), rel=1e-12)
 
 
 def test_the_default_is_the_released_codes_budget() -> None:

@@ -223,13 +223,13 @@ def naive_blocks(problem: NeuralODE, module: nn.Module, coefficient: float, n: i
 def test_losses_are_the_plain_ones(options: dict[str, object]) -> None:
     problem = make_problem(**options)
     params = weights_of(problem)
-    ours, loss = problem.block_losses(params), problem.loss(params)
+    ours, loss = problem.terms(params), problem.loss(params)
     value, (again, _) = problem.value(params), problem.value_and_grad(params)
     residuals = problem.residuals(params)
-    assert tuple(ours) == tuple(residuals) == problem.block_names
+    assert tuple(ours) == tuple(residuals) == problem.term_names
     for m, (coefficient, n) in enumerate(zip(COEFFICIENTS, AMOUNTS, strict=True)):
         expected = naive_blocks(problem, problem.model.module(params[m]), coefficient, n)
-        assert tuple(expected) == problem.block_names
+        assert tuple(expected) == problem.term_names
         for name, number in expected.items():
             assert ours[name][m].item() == pytest.approx(number, rel=1e-11)
             own = (n - 1) * problem.model.n_outputs
@@ -259,7 +259,7 @@ def test_the_true_field_has_no_physics_residual_and_what_euler_misses_for_its_da
     options = {"physics": True, "scaled": scaled, "dtype": torch.float64}
     problem = NeuralODE(Pendulum(), network(kind=TrueField), [4.0] * 3, amounts, **options)
     params = problem.init(range(3))
-    losses = problem.block_losses(params)
+    losses = problem.terms(params)
     assert losses["residual"].max() < 1e-30
     for m, n in enumerate(amounts):
         floor = Pendulum().euler_defect(4.0, n).square().mean()
@@ -269,7 +269,7 @@ def test_the_true_field_has_no_physics_residual_and_what_euler_misses_for_its_da
     for m, n in enumerate(amounts):
         wrong = (DT if scaled else 1.0) * (0.5 - 0.25) * Pendulum().trajectory(2.0, n)[:-1, 1]
         expected = wrong.square().mean() / 2.0
-        torch.testing.assert_close(other.block_losses(params)["residual"][m], expected, rtol=1e-9, atol=0)
+        torch.testing.assert_close(other.terms(params)["residual"][m], expected, rtol=1e-9, atol=0)
 
 
 # --- derivatives ---
@@ -495,7 +495,7 @@ def test_the_augmented_loss_is_that_of_the_released_code() -> None:
     ours = mu[:, None] * g
     torch.testing.assert_close(theirs, DT * ours, rtol=1e-12, atol=1e-16)
     loss = problem.augmented(["residual"], ours, mu, w, torch.zeros(5)).loss(params)
-    data = problem.block_losses(params)["data"]
+    data = problem.terms(params)["data"]
     for m, n in enumerate(AMOUNTS):
         own = slice(0, 2 * (n - 1))
         lifted = (theirs[m, own] * r[m, own]).mean() + 0.5 * 1.3 * DT**2 * r[m, own].square().mean()
@@ -597,8 +597,8 @@ def test_the_test_error_is_that_of_a_rollout_from_the_test_start(representation:
     params = weights_of(problem)
     found = problem.evaluate(params)
     torch.testing.assert_close(problem.test_error(params), found.test_error, rtol=0, atol=0)
-    for name, losses in problem.block_losses(params).items():
-        torch.testing.assert_close(found.block_losses[name], losses, rtol=0, atol=0)
+    for name, losses in problem.terms(params).items():
+        torch.testing.assert_close(found.terms[name], losses, rtol=0, atol=0)
     assert tuple(found.metrics) == problem.metric_names == ("one_step_mse",)
     assert found.left_bounds.tolist() == [False] * 5
     for m, coefficient in enumerate(COEFFICIENTS):

@@ -383,7 +383,7 @@ def test_value_and_products_of_a_problem_are_those_of_autograd(name: str, kind: 
     if kind in ("shifted", "both"):
         problem = problem.shifted(0.05 * torch.rand(2, 16, 2, dtype=torch.float64, generator=generator(1)))
     if kind in ("augmented", "both"):
-        blocks = tuple(block for block in problem.block_names if block != "residual")
+        blocks = tuple(block for block in problem.term_names if block != "residual")
         width = problem.constraints(params, blocks).shape[1]
         parts = torch.tensor([[3.0, 40.0], [7.0, 2.0], [0.1, 0.0]], dtype=torch.float64)
         problem = problem.augmented(blocks, gaussian(2, width, seed=5), *parts)

@@ -294,7 +294,7 @@ def test_a_row_is_the_run_that_its_coordinates_name(tmp_path: Path, tiny: Plan) 
         problem = NeuralODE(Pendulum(), setup.network(2), [c], n, physics=True)
         found = problem.evaluate(final)
         assert problem.loss(final).item() == pytest.approx(row.train_loss, rel=1e-6)
-        assert found.block_losses["residual"].item() == pytest.approx(row.block_losses["residual"], rel=1e-6)
+        assert found.terms["residual"].item() == pytest.approx(row.terms["residual"], rel=1e-6)
         assert found.test_error.item() == pytest.approx(row.test_error, rel=1e-6)
         assert found.metrics["one_step_mse"].item() == pytest.approx(row.metrics["one_step_mse"], rel=1e-6)
         own: list[MemberResult] = []

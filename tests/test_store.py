@@ -44,7 +44,7 @@ def result(value: float = 0.1, status: str = "converged_change") -> MemberResult
         params=torch.full((4,), value),
         status=status,
         train_loss=sum(losses.values()),
-        block_losses=losses,
+        terms=losses,
         test_error=value,
         iterations=12,
         evaluations=15,
@@ -76,7 +76,7 @@ def test_losses_of_diverged_members_come_back(tmp_path: Path, value: float) -> N
         writer.add(plan.cells[0], result(value, "diverged"))
     (row,) = store.read(plan, tmp_path).rows
     np.testing.assert_equal(row.train_loss, result(value).train_loss)
-    np.testing.assert_equal(row.block_losses["residual"], value)
+    np.testing.assert_equal(row.terms["residual"], value)
     np.testing.assert_equal(row.test_error, value)
     assert row.status == "diverged"
 

@@ -57,8 +57,8 @@ def test_result_says_what_the_parameters_give() -> None:
     for m, result in run(problem).items():
         one, params = problem.select([m]), result.params[None]
         assert result.train_loss == pytest.approx(one.loss(params).item())
-        assert result.train_loss == pytest.approx(sum(result.block_losses.values()))
-        assert tuple(result.block_losses) == problem.block_names == ("residual", "boundary", "initial")
+        assert result.train_loss == pytest.approx(sum(result.terms.values()))
+        assert tuple(result.terms) == problem.term_names == ("residual", "boundary", "initial")
         assert result.test_error == pytest.approx(one.test_error(params).item())
         assert 15 < result.iterations <= 15 + 20
         assert result.evaluations > result.iterations

@@ -39,13 +39,13 @@ class Evaluation:
     """What is known of trained members.
 
     Attributes:
-        block_losses: mean square of each residual block, ``{name: [M]}``; the training loss is their sum.
+        terms: mean square of each residual block, ``{name: [M]}``; the training loss is their sum.
         test_error: ``[M]``.
         metrics: further numbers that the problem has, ``{name: [M]}``.
         left_bounds: members whose test ended early because its values left every bound, ``[M]``; None if that cannot be.
     """
 
-    block_losses: dict[str, Tensor]
+    terms: dict[str, Tensor]
     test_error: Tensor
     metrics: dict[str, Tensor] = field(default_factory=dict)
     left_bounds: Tensor | None = None
@@ -78,7 +78,7 @@ class Problem(CurvedObjective, Protocol):
         """Everything that makes two problems the same, in one line."""
 
     @property
-    def block_names(self) -> tuple[str, ...]:
+    def term_names(self) -> tuple[str, ...]:
         """Names of the residual blocks."""
 
     @property
@@ -128,7 +128,7 @@ class Problem(CurvedObjective, Protocol):
     def residuals(self, params: Tensor) -> dict[str, Tensor]:
         """Residual blocks ``{name: [M, n]}``."""
 
-    def block_losses(self, params: Tensor) -> dict[str, Tensor]:
+    def terms(self, params: Tensor) -> dict[str, Tensor]:
         """Mean square of each block ``{name: [M]}``."""
 
     def loss(self, params: Tensor) -> Tensor:

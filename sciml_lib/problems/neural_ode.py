@@ -130,7 +130,7 @@ class NeuralODE:
         )
 
     @property
-    def block_names(self) -> tuple[str, ...]:
+    def term_names(self) -> tuple[str, ...]:
         """``data``, and ``residual`` with physics."""
         return ("data", "residual") if self.physics else ("data",)
 
@@ -208,9 +208,9 @@ class NeuralODE:
 
         Returns:
             ``{name: [M, n]}`` with n the entries of the longest member; zeros follow those of a shorter one, so its
-            mean squares are :meth:`block_losses`, not the means of its rows.
+            mean squares are :meth:`terms`, not the means of its rows.
         """
-        found: dict[str, list[Tensor]] = {name: [] for name in self.block_names}
+        found: dict[str, list[Tensor]] = {name: [] for name in self.term_names}
         for rows, pairs in self._groups():
             for name, r in self._residuals(self.model.layers(params[rows]), pairs).items():
                 found[name].append(torch.nn.functional.pad(r, (0, self._n_pairs * self.model.n_outputs - r.shape[1])))
@@ -231,10 +231,10 @@ class NeuralODE:
             rows_of.append(torch.nn.functional.pad(r, (0, width - r.shape[1])))
         return torch.cat(rows_of)
 
-    def block_losses(self, params: Tensor) -> dict[str, Tensor]:
+    def terms(self, params: Tensor) -> dict[str, Tensor]:
         """Mean square of each residual block, ``{name: [M]}``."""
         parts = [self._residuals(self.model.layers(params[rows]), pairs) for rows, pairs in self._groups()]
-        return {name: torch.cat([part[name].square().mean(dim=1) for part in parts]) for name in self.block_names}
+        return {name: torch.cat([part[name].square().mean(dim=1) for part in parts]) for name in self.term_names}
 
     def loss(self, params: Tensor) -> Tensor:
         """The training loss ``[M]``, differentiable to any order."""
@@ -338,7 +338,7 @@ class NeuralODE:
         off = torch.linalg.vector_norm(followed.double() - truth, dim=1) / torch.linalg.vector_norm(truth, dim=1)
         step = dt * self.model.apply(layers, states[:, :-1]) - (truth[:, 1:] - truth[:, :-1])
         return Evaluation(
-            block_losses=self.block_losses(params),
+            terms=self.terms(params),
             test_error=off.mean(dim=1),
             metrics={"one_step_mse": step.square().mean(dim=(1, 2))},
             left_bounds=~inside,

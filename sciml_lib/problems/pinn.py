@@ -80,7 +80,7 @@ class PINN:
         self.augmentation: Augmentation | None = None
         # Both are shared by all copies of this problem.
         self._workspaces: dict[int, JetWorkspace] = {}
-        self._block_names: list[str] = []
+        self._term_names: list[str] = []
         self._place_points(data_seed)
 
     def __len__(self) -> int:
@@ -102,12 +102,12 @@ class PINN:
         )
 
     @property
-    def block_names(self) -> tuple[str, ...]:
+    def term_names(self) -> tuple[str, ...]:
         """Names of the residual blocks, in the order of the loss."""
-        if not self._block_names:
+        if not self._term_names:
             with torch.no_grad():
-                self._block_names += self.select([0]).residuals(self.init([0]))
-        return tuple(self._block_names)
+                self._term_names += self.select([0]).residuals(self.init([0]))
+        return tuple(self._term_names)
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -172,7 +172,7 @@ class PINN:
         residuals = self.residuals(params)
         return torch.cat([residuals[name] for name in names], dim=1)
 
-    def block_losses(self, params: Tensor) -> dict[str, Tensor]:
+    def terms(self, params: Tensor) -> dict[str, Tensor]:
         """Mean square of each residual block, ``{name: [M]}``."""
         return {name: r.square().mean(dim=1) for name, r in self.residuals(params).items()}
 
@@ -261,9 +261,9 @@ class PINN:
     def evaluate(self, params: Tensor) -> Evaluation:
         """Losses and test error of trained members, one by one: evaluated together they would want too much memory."""
         rows = [(self.select([m]), params[[m]]) for m in range(len(params))]
-        blocks = [one.block_losses(p) for one, p in rows]
+        blocks = [one.terms(p) for one, p in rows]
         return Evaluation(
-            block_losses={name: torch.cat([losses[name] for losses in blocks]) for name in blocks[0]},
+            terms={name: torch.cat([losses[name] for losses in blocks]) for name in blocks[0]},
             test_error=torch.cat([one.test_error(p) for one, p in rows]),
         )
 

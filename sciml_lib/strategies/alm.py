@@ -136,7 +136,7 @@ class AugmentedLagrangian:
 
     def _blocks(self, problem: Problem) -> tuple[str, ...]:
         """The names of the constrained blocks, ``conditions`` spelled out."""
-        names = problem.block_names
+        names = problem.term_names
         chosen = []
         for name in self.constrained:
             if name != CONDITIONS and name not in names:

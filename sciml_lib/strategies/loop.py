@@ -33,7 +33,7 @@ class MemberResult:
         params: final parameters ``[P]``, on the CPU.
         status: label of the :class:`~sciml_lib.optim.Status` that ended the last stage.
         train_loss: unweighted training loss at ``params``.
-        block_losses: its parts.
+        terms: its parts.
         test_error: the problem's test error at ``params``.
         metrics: further numbers that the problem has there.
         iterations: iterations over all stages.
@@ -44,7 +44,7 @@ class MemberResult:
     params: Tensor
     status: str
     train_loss: float
-    block_losses: dict[str, float]
+    terms: dict[str, float]
     test_error: float
     iterations: int
     evaluations: int
@@ -273,7 +273,7 @@ def _report(ensemble: _Ensemble, problem: Problem, members: list[int], on_result
         return
     params = ensemble.params[members]
     found = problem.select(members).evaluate(params)
-    losses = torch.stack(list(found.block_losses.values())).sum(dim=0)
+    losses = torch.stack(list(found.terms.values())).sum(dim=0)
     for i, member in enumerate(members):
         status = Status(int(ensemble.status[member]))
         if status is not Status.DIVERGED and found.left_bounds is not None and found.left_bounds[i]:
@@ -285,7 +285,7 @@ def _report(ensemble: _Ensemble, problem: Problem, members: list[int], on_result
                 params=params[i].cpu().clone(),
                 status=status.label,
                 train_loss=losses[i].item(),
-                block_losses={name: value[i].item() for name, value in found.block_losses.items()},
+                terms={name: value[i].item() for name, value in found.terms.items()},
                 test_error=found.test_error[i].item(),
                 iterations=int(ensemble.iterations[member]),
                 evaluations=int(ensemble.evaluations[member]),

@@ -148,7 +148,7 @@ def _dataset(plan: Plan, stored: Stored, seeds: tuple[int, ...]) -> xr.Dataset:
         at = tuple(place[name][value] for name, value in zip(DIMENSIONS, row.cell, strict=True))
         for name in ("train_loss", "test_error", "iterations", "evaluations", "seconds"):
             arrays[name][at] = getattr(row, name)
-        for name, value in row.block_losses.items():
+        for name, value in row.terms.items():
             arrays[f"loss_{name}"][at] = value
         for name, value in row.metrics.items():
             arrays[name][at] = value

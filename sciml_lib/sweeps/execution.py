@@ -99,7 +99,7 @@ def run(
         return Report(plan, 0, len(stored.done), "", time.monotonic() - start)
     deadline = None if time_limit is None else start + time_limit
     one, label = plan.problem(plan.cells[:1]), devices.label(target)
-    names = {"blocks": one.block_names, "metrics": one.metric_names}
+    names = {"blocks": one.term_names, "metrics": one.metric_names}
     with _stop_signals() as asked, Writer(plan, runs, **names, device=label) as writer:
         before = len(writer.rows)
         with _Bar(plan, wanted, writer, progress) as bar:

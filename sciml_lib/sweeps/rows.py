@@ -27,7 +27,7 @@ class Row:
     cell: Cell
     status: str
     train_loss: float
-    block_losses: dict[str, float]
+    terms: dict[str, float]
     test_error: float
     iterations: int
     evaluations: int
@@ -42,7 +42,7 @@ class Row:
             cell=cell,
             status=result.status,
             train_loss=result.train_loss,
-            block_losses=dict(result.block_losses),
+            terms=dict(result.terms),
             test_error=result.test_error,
             iterations=result.iterations,
             evaluations=result.evaluations,
@@ -53,7 +53,7 @@ class Row:
 
     def line(self) -> str:
         """The line of the table, with its end; floats are written so that they read back exactly."""
-        cell, blocks, metrics = self.cell, self.block_losses.values(), self.metrics.values()
+        cell, blocks, metrics = self.cell, self.terms.values(), self.metrics.values()
         fields = [repr(cell.coefficient), cell.n_data, cell.seed, self.status, repr(self.train_loss)]
         fields += [*map(repr, blocks), repr(self.test_error), *map(repr, metrics)]
         return ",".join(map(str, [*fields, self.iterations, self.evaluations, repr(self.seconds), self.device])) + "\n"
@@ -133,7 +133,7 @@ def _parse(line: str, blocks: Sequence[str], metrics: Sequence[str]) -> Row:
         cell=cell,
         status=text["status"],
         train_loss=_number(text, "train_loss"),
-        block_losses={name: _number(text, f"loss_{name}") for name in blocks},
+        terms={name: _number(text, f"loss_{name}") for name in blocks},
         test_error=_number(text, "test_error"),
         iterations=_count(text, "iterations"),
         evaluations=_count(text, "evaluations"),
@@ -146,7 +146,7 @@ def _parse(line: str, blocks: Sequence[str], metrics: Sequence[str]) -> Row:
             raise ValueError(f"{name}={text[name]!r} is negative")
     if not math.isfinite(row.seconds):
         raise ValueError(f"seconds={text['seconds']!r} is not finite")
-    total = sum(row.block_losses.values())
+    total = sum(row.terms.values())
     if not math.isclose(total, row.train_loss, rel_tol=SUM_TOLERANCE) and math.isfinite(total + row.train_loss):
         raise ValueError(f"train_loss={text['train_loss']} is not the sum {total:.6g} of its blocks")
     return row

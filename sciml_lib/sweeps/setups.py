@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sciml_lib import systems
 from sciml_lib.models import MLP
 from sciml_lib.problems import PINN, NeuralODE, Problem
+from sciml_lib.systems import System
 
 
 class Setup(Protocol):
@@ -30,7 +30,7 @@ class Setup(Protocol):
     def modules(self) -> tuple[str, ...]:
         """Names of the modules whose code the runs go through."""
 
-    def problem(self, system: str, coefficients: Sequence[float], n_data: Sequence[int], device: Any) -> Problem:
+    def problem(self, system: System, coefficients: Sequence[float], n_data: Sequence[int], device: Any) -> Problem:
         """The ensemble of some runs: one coefficient and one amount of data a member."""
 
 
@@ -71,11 +71,11 @@ class PINNSetup:
         """The problem's module."""
         return (PINN.__module__,)
 
-    def problem(self, system: str, coefficients: Sequence[float], n_data: Sequence[int], device: Any = "cpu") -> PINN:
+    def problem(self, system: System, coefficients: Sequence[float], n_data: Sequence[int], device: Any = "cpu") -> PINN:
         """The ensemble of some runs with one amount of data."""
         (n,) = set(n_data)
         options = {"data_seed": self.data_seed, "collocation": self.collocation, "device": device}
-        return PINN(systems.get(system), self.network(), list(coefficients), n, **options)
+        return PINN(system, self.network(), list(coefficients), n, **options)
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,8 @@ class NeuralODESetup:
         """The problem's module."""
         return (NeuralODE.__module__,)
 
-    def problem(self, system: str, coefficients: Sequence[float], n_data: Sequence[int], device: Any = "cpu") -> NeuralODE:
+    def problem(self, system: System, coefficients: Sequence[float], n_data: Sequence[int], device: Any = "cpu") -> NeuralODE:
         """The ensemble of some runs."""
-        dynamics = systems.get(system)
-        network = self.network(dynamics.representation(self.representation).dimension)
+        network = self.network(system.representation(self.representation).dimension)
         options = {"physics": self.physics, "scaled": self.scaled, "representation": self.representation, "device": device}
-        return NeuralODE(dynamics, network, list(coefficients), list(n_data), **options)
+        return NeuralODE(system, network, list(coefficients), list(n_data), **options)

@@ -212,7 +212,7 @@ class Plan:
     def problem(self, cells: Sequence[Cell], device: Any = "cpu") -> Problem:
         """The ensemble of some of its runs."""
         coefficients, n_data = [cell.coefficient for cell in cells], [cell.n_data for cell in cells]
-        return self.sweep.setup.problem(self.sweep.system, coefficients, n_data, device)
+        return self.sweep.setup.problem(systems.get(self.sweep.system), coefficients, n_data, device)
 
     def ensembles(self, cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
         """Which of some runs train together: all, or those with equally much data, the cheap amounts first."""
