@@ -16,13 +16,16 @@ from sciml_lib.errors import UserError
 __version__ = "0.1.0"
 
 # Loaded when first asked for, so that the command line answers at once and training needs no plotting package.
-_WHERE = {"load": "sciml_lib.sweeps", "load_or_train": "sciml_lib.sweeps", "run": "sciml_lib.sweeps"}
+_WHERE = {
+    **dict.fromkeys(("Reduction", "Sweep", "estimate", "load", "load_or_train", "measure", "run"), "sciml_lib.sweeps"),
+    **dict.fromkeys(("Adam", "LBFGS", "Strategy"), "sciml_lib.strategies"),
+}
 _ROOMS = (
-    *("systems", "models", "problems", "optim", "strategies", "sweeps", "regimes", "figures"),
-    *("chapters", "errors", "narrative", "panels", "prose"),
+    *("systems", "models", "problems", "optim", "strategies", "landscape", "sweeps", "studies", "regimes", "figures"),
+    *("chapters", "errors", "keeper", "narrative", "panels", "prose", "rollouts", "testing"),
 )
 
-__all__ = ["UserError", "__version__", "load", "load_or_train", "run"]
+__all__ = ["UserError", "__version__", *_WHERE]
 
 
 def __getattr__(name: str) -> Any:
@@ -30,5 +33,23 @@ def __getattr__(name: str) -> Any:
     if name in _WHERE:
         return getattr(import_module(_WHERE[name]), name)
     if name in _ROOMS:
-        return import_module(f"sciml_lib.{name}")
+        try:
+            return import_module(f"sciml_lib.{name}")
+        except ModuleNotFoundError as error:
+            raise _not_installed(name, error) from error
     raise AttributeError(f"module 'sciml_lib' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Everything that can be asked for, rooms included."""
+    return sorted({*globals(), *_WHERE, *_ROOMS})
+
+
+def _not_installed(room: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
+    """Says which extra of the package brings what a room needs."""
+    extra = {"figures": "figures", "panels": "figures", "rollouts": "figures", "narrative": "figures", "chapters": "chapters"}
+    if room not in extra:
+        return error
+    return ModuleNotFoundError(
+        f"sciml_lib.{room} needs {error.name}, which is not installed: pip install 'sciml_lib[{extra[room]}]'", name=error.name
+    )

@@ -1,4 +1,4 @@
-"""The command line: ``python -m sciml_lib list | run | status | chapter``.
+"""The command line: ``sciml list | run | status | measure | study | chapter``, or ``python -m sciml_lib ...``.
 
 The rooms are imported inside the commands, so that ``--help`` answers at once.
 """
@@ -9,17 +9,25 @@ from __future__ import annotations
 import math
 import re
 import sys
+import warnings
 from collections import Counter
+from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sciml_lib import __version__
 from sciml_lib.errors import UserError, unknown
 
+if TYPE_CHECKING:
+    from sciml_lib.sweeps import Job
+
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 INTERRUPTED = 130
+MORE_TO_DO = 75
+"""Stopped before the end, by a time limit or a signal; what sysexits.h calls a temporary failure: give the command again."""
 
 
 class _Group(click.Group):
@@ -27,16 +35,29 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                return super().invoke(ctx)
         except UserError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(2)
+        except OSError as error:  # whatever no room has worded
+            click.echo(f"error: {error.filename or 'a file'}: {error.strerror or error}; see to it and try again", err=True)
+            ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo("stopped by Ctrl-C; every run that ended is stored: give the same command again to go on", err=True)
+            ctx.exit(INTERRUPTED)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         command = super().get_command(ctx, name)
         if command is None and not ctx.resilient_parsing:
             raise click.UsageError(str(unknown("command", name, self.list_commands(ctx))))
         return command
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    """A warning as a line for a person, without the line of source that raised it."""
+    click.echo(f"warning: {message}", err=True)
 
 
 class _Duration(click.ParamType):
@@ -62,7 +83,7 @@ def seconds_of(text: str) -> float:
     number = r"\d+(?:\.\d*)?"
     compact = text.strip().lower().replace(" ", "")
     if not re.fullmatch(rf"{number}|(?:{number}[smhd])+", compact):
-        raise UserError(f"--time-limit {text!r} is no time; write it like 90s, 9m, 1.5h or 1h30m")
+        raise UserError(f"--time-limit {text!r} is not a time; write it like 90s, 9m, 1.5h or 1h30m")
     parts = re.findall(rf"({number})([smhd]?)", compact)
     seconds = math.fsum(float(value) * _UNITS[unit or "s"] for value, unit in parts)
     if not 0 < seconds < math.inf:
@@ -80,7 +101,55 @@ def main() -> None:
     """Train the sweeps of the regime atlas, look at them, execute its chapters."""
 
 
+def _options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options that several commands have, by name and in that order."""
+    known = {
+        "profile": click.option("--profile", "-p", default="laptop", show_default=True, help="smoke, laptop or paper."),
+        "time_limit": click.option("--time-limit", "-t", type=_Duration(), help="Stop after that time: 90s, 9m, 1.5h, 1h30m."),
+        "device": click.option("--device", "-d", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1."),
+        "runs": click.option(
+            "--runs",
+            callback=_folder,
+            help="Folder of the stores. [default: SCIML_RUNS, or runs/ of the clone, or ./runs]",
+        ),
+        "plugin": click.option(
+            "--plugin",
+            multiple=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_load_plugins,
+            help="A module or file with sweeps of your own; repeatable.",
+        ),
+    }
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name in reversed(names):
+            command = known[name](command)
+        return command
+
+    return decorated
+
+
+def _folder(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuses what is no folder at once, whatever the command."""
+    if value is not None:
+        from sciml_lib.sweeps import places
+
+        places.runs_folder(value)
+    return value
+
+
+def _load_plugins(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> None:
+    if values or metadata.entry_points(group="sciml_lib.sweeps"):
+        from sciml_lib.sweeps import plugins
+
+        plugins.load_installed()
+        for value in values:
+            plugins.load(value)
+
+
 @main.command("list")
+@_options("plugin")
 def list_sweeps() -> None:
     """List the sweeps and their profiles.
 
@@ -101,11 +170,9 @@ def list_sweeps() -> None:
 
 @main.command()
 @click.argument("sweep")
-@click.option("--profile", "-p", default="laptop", show_default=True, help="smoke, laptop or paper.")
-@click.option("--time-limit", "-t", type=_Duration(), help="Stop after that time: 90s, 9m, 1.5h, 1h30m.")
-@click.option("--device", "-d", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+@_options("profile", "time_limit", "device")
 @click.option("--seeds", type=int, help="Only the first so many seeds of the profile.")
-@click.option("--runs", type=click.Path(path_type=Path), help="Folder of the stores. [default: SCIML_RUNS, or runs/]")
+@_options("runs", "plugin")
 @click.option("--restart", is_flag=True, help="Put the stored runs aside (nothing is deleted) and begin anew.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no estimate.")
 def run(
@@ -114,7 +181,7 @@ def run(
     time_limit: float | None,
     device: str,
     seeds: int | None,
-    runs: Path | None,
+    runs: str | None,
     restart: bool,
     quiet: bool,
 ) -> None:
@@ -128,38 +195,36 @@ def run(
       python -m sciml_lib run pinn/convection/lbfgs --profile smoke
       python -m sciml_lib run pinn/convection/lbfgs --profile laptop --time-limit 9m
       python -m sciml_lib run pinn/convection/lbfgs --profile paper --device cuda
+      python -m sciml_lib run pinn/burgers/lbfgs --plugin my_sweeps
 
     \b
-    Exit status: 0 if done or stopped by the time limit, 130 if stopped by Ctrl-C, 2 if something is wrong.
+    Exit status: 0 if done, 75 if stopped with more to do (time limit, SIGTERM), 130 if stopped by Ctrl-C, 2 if something is
+    wrong.
     """
     from sciml_lib import sweeps
-    from sciml_lib.sweeps import catalog, devices, estimate, execution
+    from sciml_lib.sweeps import execution, timing
 
-    plan = catalog.get(sweep).at(profile)
-    target = devices.resolve(device)
-    wanted = execution.wanted_cells(plan, seeds)
-    if restart and (place := sweeps.archive(plan, runs)):
+    job = sweeps.Job.of(sweep, profile, runs=runs, device=device, seeds=seeds, time_limit=time_limit)
+    target = job.label
+    if restart and (place := sweeps.archive(job.plan.sweep, profile, runs)):
         click.echo(f"the stored runs are now in {place}")
+    stored = sweeps.read(job)
     if not quiet:
-        done = sweeps.read(plan, runs).done
-        missing = [cell for cell in wanted if cell not in done]
-        needed = estimate.time_left(plan, missing, target, runs)
-        click.echo(
-            f"{sweep}, {profile}: {len(wanted) - len(missing)} of {len(wanted)} runs are stored"
-            + (f"; the rest takes {needed.words} on {devices.label(target)}" if missing else "")
-        )
-    report = sweeps.run(sweep, profile, runs=runs, device=device, seeds=seeds, time_limit=time_limit, progress=not quiet)
+        missing = len(set(job.cells) - stored.done)
+        text = f"{sweep}, {profile}: {len(job.cells) - missing} of {len(job.cells)} runs are stored in {job.folder}"
+        click.echo(text + (f"; the rest takes {timing.time_left(job, stored).words} on {target}" if missing else ""))
+    report = execution.train(job, stored=stored, progress=not quiet)
     click.echo(report.sentence)
-    if report.stopped_by == "interrupt":
-        sys.exit(INTERRUPTED)
+    if report.stopped_by:
+        sys.exit(INTERRUPTED if report.stopped_by == "Ctrl-C" else MORE_TO_DO)
 
 
 @main.command()
 @click.argument("sweep", required=False)
 @click.option("--profile", "-p", help="Only this profile.")
 @click.option("--device", "-d", default="auto", show_default=True, help="Device that the estimate is for.")
-@click.option("--runs", type=click.Path(path_type=Path), help="Folder of the stores. [default: SCIML_RUNS, or runs/]")
-def status(sweep: str | None, profile: str | None, device: str, runs: Path | None) -> None:
+@_options("runs", "plugin")
+def status(sweep: str | None, profile: str | None, device: str, runs: str | None) -> None:
     """Show what is stored of SWEEP, or of all sweeps: runs, how they ended, time spent and time left.
 
     \b
@@ -167,15 +232,19 @@ def status(sweep: str | None, profile: str | None, device: str, runs: Path | Non
       python -m sciml_lib status
       python -m sciml_lib status pinn/convection/lbfgs --profile laptop
     """
-    from sciml_lib.sweeps import catalog, devices
+    from sciml_lib.sweeps import Job, catalog, devices, places
 
-    target = devices.resolve(device)
+    devices.resolve(device)
+    folder = places.runs_folder(runs, must_exist=runs is not None)
     chosen = [catalog.get(sweep)] if sweep else [catalog.get(sweep_id) for sweep_id in catalog.ids()]
+    if profile and not any(profile in one.profiles for one in chosen):
+        raise unknown("profile", profile, dict.fromkeys(name for one in chosen for name in one.profiles))
+    click.echo(f"the runs in {folder}")
     wrong = 0
     for one in chosen:
-        for name in [profile] if profile else dict.fromkeys(one.at(name).profile for name in one.profiles):
+        for name in dict.fromkeys(one.at(name).profile for name in one.profiles if name == (profile or name)):
             try:
-                click.echo(_status_line(one.at(name), runs, target))
+                click.echo(_status_line(Job.of(one, name, runs=runs, device=device)))
             except UserError as error:
                 if sweep and profile:
                     raise
@@ -187,9 +256,8 @@ def status(sweep: str | None, profile: str | None, device: str, runs: Path | Non
 
 @main.command()
 @click.argument("sweep")
-@click.option("--profile", "-p", default="laptop", show_default=True, help="Whose store is meant: smoke, laptop or paper.")
-@click.option("--runs", type=click.Path(path_type=Path), help="Folder of the stores. [default: SCIML_RUNS, or runs/]")
-def revalidate(sweep: str, profile: str, runs: Path | None) -> None:
+@_options("profile", "runs", "plugin")
+def revalidate(sweep: str, profile: str, runs: str | None) -> None:
     """Show that the stored runs of SWEEP stand although the library has changed since.
 
     Trains the profile smoke by the code of the commit that made the store and by the present code; if every number is the
@@ -206,44 +274,54 @@ def revalidate(sweep: str, profile: str, runs: Path | None) -> None:
 
 @main.command()
 @click.argument("sweep")
-@click.option("--profile", "-p", default="laptop", show_default=True, help="smoke, laptop or paper.")
-@click.option("--time-limit", "-t", type=_Duration(), help="Stop after that time: 90s, 9m, 1.5h, 1h30m.")
-@click.option("--device", "-d", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
-@click.option("--runs", type=click.Path(path_type=Path), help="Folder of the stores. [default: SCIML_RUNS, or runs/]")
+@_options("profile", "time_limit", "device", "runs", "plugin")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
-def measure(sweep: str, profile: str, time_limit: float | None, device: str, runs: Path | None, quiet: bool) -> None:
+def measure(sweep: str, profile: str, time_limit: float | None, device: str, runs: str | None, quiet: bool) -> None:
     """Measure eigenvalues and traces of the Hessian at the stored ends of SWEEP; nothing is trained.
 
     \b
     Example:
       python -m sciml_lib measure pinn/reaction-diffusion/lbfgs --profile laptop
+
+    \b
+    Exit status: 0 if done, 75 if stopped by the time limit, 2 if something is wrong.
     """
     from sciml_lib.sweeps import curvature
 
     options = {"runs": runs, "device": device, "time_limit": time_limit, "progress": not quiet}
-    click.echo(curvature.measure(sweep, profile, **options).sentence)
+    measured = curvature.measure(sweep, profile, **options)
+    click.echo(measured.sentence)
+    if measured.stopped:
+        sys.exit(MORE_TO_DO)
 
 
 @main.command()
 @click.argument("name")
-@click.option("--profile", "-p", default="laptop", show_default=True, help="smoke, laptop or paper.")
-@click.option("--time-limit", "-t", type=_Duration(), help="Stop after that time: 90s, 9m, 1.5h, 1h30m.")
-@click.option("--device", "-d", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
-@click.option("--runs", type=click.Path(path_type=Path), help="Folder of the stores. [default: SCIML_RUNS, or runs/]")
-@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
-def study(name: str, profile: str, time_limit: float | None, device: str, runs: Path | None, quiet: bool) -> None:
+@_options("profile", "time_limit", "device", "runs")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar and no estimate.")
+def study(name: str, profile: str, time_limit: float | None, device: str, runs: str | None, quiet: bool) -> None:
     """Compute the study NAME of stored networks (spectra, surfaces, trajectories, curves, jumps), or go on with it.
 
     \b
     Example:
       python -m sciml_lib study spectra --profile laptop
+
+    \b
+    Exit status: 0 if done, 75 if stopped by the time limit, 2 if something is wrong.
     """
     from sciml_lib import studies
+    from sciml_lib.sweeps.timing import duration
 
+    chosen = studies.get(name)
+    if not quiet:
+        left = studies.seconds_left(chosen, profile, runs)
+        known = "how long the rest takes is not known before its first item" if math.isnan(left) else ""
+        click.echo(f"study {name}, {profile}: {known or f'the rest takes about {duration(left)}' if left else 'complete'}")
     options = {"runs": runs, "device": device, "time_limit": time_limit, "progress": not quiet}
-    new, done = studies.run(studies.get(name), profile, **options)
-    planned = len(studies.get(name).items(profile))
-    click.echo(f"study {name}, {profile}: {done} of {planned} items are stored, {new} of them by this call")
+    computed = studies.run(chosen, profile, **options)
+    click.echo(f"study {name}, {profile}: {computed.sentence}")
+    if computed.stopped:
+        sys.exit(MORE_TO_DO)
 
 
 @main.command()
@@ -266,20 +344,18 @@ def chapter(name: str, params: tuple[tuple[str, str], ...], output: Path) -> Non
     click.echo(f"wrote {output}")
 
 
-def _status_line(plan: Any, runs: Path | None, device: Any) -> str:
+def _status_line(job: Job) -> str:
     """What is stored of one profile, in one or two lines."""
-    from sciml_lib import sweeps
-    from sciml_lib.sweeps import devices, estimate
+    from sciml_lib.sweeps import store, timing
 
-    rows = sweeps.read(plan, runs).rows
+    plan, stored = job.plan, store.read(job)
+    rows = stored.rows
     text = f"{plan.sweep.id}, {plan.profile}: {len(rows)} of {len(plan.cells)} runs"
-    done = {row.cell for row in rows}
-    missing = [cell for cell in plan.cells if cell not in done]
     if rows:
-        text += f", {estimate.duration(sum(row.seconds for row in rows))} of training"
-    if missing:
-        left = estimate.time_left(plan, missing, device, runs, calibrate=False)
+        text += f", {timing.duration(sum(row.seconds for row in rows))} of training"
+    if len(rows) < len(plan.cells):
+        left = timing.time_left(job, stored, calibrate=False)
         if not math.isnan(left.seconds):
-            text += f", {left.words} left on {devices.label(device)}"
+            text += f", {left.words} left on {job.label}"
     counts = Counter(row.status for row in rows).most_common()
     return text + ("\n    " + ", ".join(f"{count} {status}" for status, count in counts) if rows else "")

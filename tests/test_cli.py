@@ -19,7 +19,7 @@ from sciml_lib import chapters
 from sciml_lib.cli import main, seconds_of
 from sciml_lib.errors import UserError
 from sciml_lib.strategies import Adam, Strategy
-from sciml_lib.sweeps import catalog, store
+from sciml_lib.sweeps import catalog, places
 from sciml_lib.sweeps.setups import PINNSetup
 from sciml_lib.sweeps.spec import Reduction, Sweep
 
@@ -67,7 +67,14 @@ def test_list_shows_every_sweep_and_profile() -> None:
 
 
 @pytest.mark.parametrize("line", ["--help", "list --help", "run --help", "status --help", "chapter --help"])
-def test_help_shows_examples_that_can_be_typed(line: str) -> None:
+def test_help_shows_examples_that_can_be_typed(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_sweeps.py").write_text(
+        "from sciml_lib import Adam, Strategy, Sweep\n"
+        "MINE = Sweep(id='pinn/burgers/lbfgs', title='Mine', system='convection', strategy=Strategy((Adam(4),)),\n"
+        "             coefficients=(1.0,), n_data=(10,), seeds=(0,))\n"
+    )
+    monkeypatch.setattr(catalog, "_OWN", {})
     result = typed(line)
     assert result.exit_code == 0 and "python -m sciml_lib" in result.output
     if line != "--help":
@@ -81,12 +88,13 @@ def test_help_shows_examples_that_can_be_typed(line: str) -> None:
 def test_run_status_run_again() -> None:
     result = typed("run pinn/convection/tiny --profile smoke --device cpu")
     assert result.exit_code == 0, result.output
-    assert re.search(r"0 of 8 runs are stored; the rest takes at most about \d+ s on cpu", result.stdout)
-    assert "pinn/convection/tiny, smoke: 8 of 8 runs are stored, 8 of them by this call" in result.stdout
+    assert re.search(r"0 of 8 runs are stored in \S+tiny/smoke; the rest takes up to about \d+ s on cpu", result.stdout)
+    assert re.search(r"pinn/convection/tiny, smoke: 8 of 8 runs are stored in \S+, 8 of them by this call", result.stdout)
     result = typed("status pinn/convection/tiny --profile smoke")
     assert re.search(r"tiny, smoke: 8 of 8 runs, \d+ s of training\n    8 budget_spent", result.stdout)
     result = typed("run pinn/convection/tiny --profile smoke --quiet")
-    assert result.stdout == "pinn/convection/tiny, smoke: 8 of 8 runs are stored, 0 of them by this call\n"
+    folder = places.folder_of(TINY.at("smoke"))
+    assert result.stdout == f"pinn/convection/tiny, smoke: 8 of 8 runs are stored in {folder}, 0 of them by this call\n"
 
 
 def test_status_of_everything_says_what_is_left() -> None:
@@ -99,23 +107,22 @@ def test_status_of_everything_says_what_is_left() -> None:
 
 def test_status_goes_on_after_a_damaged_store() -> None:
     typed("run pinn/convection/tiny --profile smoke --quiet --device cpu")
-    (store.folder_of(TINY.at("smoke")) / "manifest.json").write_text("{")
+    (places.folder_of(TINY.at("smoke")) / "manifest.json").write_text("{")
     result = typed("status")
     assert result.exit_code == 2
     assert "pinn/convection/tiny, smoke: error: " in result.stderr and "pinn/convection/tiny, long" in result.stdout
 
 
-def test_the_time_limit_is_no_error() -> None:
+def test_the_time_limit_says_that_there_is_more_to_do() -> None:
     result = typed("run pinn/convection/tiny --profile long --time-limit 0.2s --quiet --device cpu")
-    assert result.exit_code == 0
-    assert "stopped by the time limit; go on with `python -m sciml_lib run pinn/convection/tiny --profile long`" in (
-        result.stdout
-    )
+    assert result.exit_code == 75
+    command = "python -m sciml_lib run pinn/convection/tiny --profile long --device cpu --time-limit 0.2s"
+    assert f"stopped by the time limit; go on with `{command}`" in result.stdout
 
 
 def test_restart_puts_the_runs_aside_and_mends_a_manifest(tmp_path: Path) -> None:
     typed("run pinn/convection/tiny --profile smoke --quiet --device cpu")
-    manifest = store.folder_of(TINY.at("smoke")) / "manifest.json"
+    manifest = places.folder_of(TINY.at("smoke")) / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"spec_hash": "', '"spec_hash": "0'))
     sentence = refused("run pinn/convection/tiny --profile smoke")
     command = sentence.split("`")[1]
@@ -135,10 +142,10 @@ def test_restart_puts_the_runs_aside_and_mends_a_manifest(tmp_path: Path) -> Non
         ("run pinn/convection/tiny -p smoke --seeds 0", "seeds=0 is impossible: 2 seeds are planned"),
         ("run pinn/convection/tiny -p smoke --seeds -1", "seeds=-1 is impossible"),
         ("run pinn/convection/tiny -p smoke --seeds 3", "choose between 1 and 2"),
-        ("run pinn/convection/tiny -p smoke --time-limit '9 parsecs'", "--time-limit '9 parsecs' is no time"),
+        ("run pinn/convection/tiny -p smoke --time-limit '9 parsecs'", "--time-limit '9 parsecs' is not a time"),
         ("run pinn/convection/tiny -p smoke --time-limit 0", "--time-limit '0' leaves no time"),
-        ("run pinn/convection/tiny -p smoke --time-limit -5m", "--time-limit '-5m' is no time"),
-        ("run pinn/convection/tiny -p smoke -q --runs /dev/null", "cannot write to /dev/null"),
+        ("run pinn/convection/tiny -p smoke --time-limit -5m", "--time-limit '-5m' is not a time"),
+        ("run pinn/convection/tiny -p smoke -q --runs /dev/null", "/dev/null is a file, not a folder of runs"),
         ("run pinn/convection/tiny -p smoke -q --runs /proc/none", "cannot write to /proc/none"),
         ("status pinn/konvection/lbfgs", "unknown sweep"),
         ("status pinn/convection/lbfgs --profile huge", "unknown profile 'huge'"),
@@ -209,6 +216,6 @@ def test_ctrl_c_of_a_real_process_says_how_to_go_on(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "stopped by the interrupt; go on with `python -m sciml_lib run pinn/convection/lbfgs --profile laptop`" in out
+    assert "stopped by Ctrl-C; go on with `python -m sciml_lib run pinn/convection/lbfgs --profile laptop --device cpu`" in out
     assert "Traceback" not in err
     assert list(tmp_path.rglob(".checkpoint*.pt"))

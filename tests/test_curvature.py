@@ -17,6 +17,7 @@ from sciml_lib.panels import Panel
 from sciml_lib.strategies import Adam, Strategy
 from sciml_lib.sweeps import catalog, curvature, store
 from sciml_lib.sweeps.dataset import load_measured
+from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.setups import PINNSetup
 from sciml_lib.sweeps.spec import Cell, Plan, Reduction, Sweep
 
@@ -52,14 +53,18 @@ def measure(**options) -> curvature.Measured:
     return curvature.measure(TINY.id, "smoke", device="cpu", progress=False, **options)
 
 
+def left(plan: Plan) -> int:
+    return curvature.left(Job(plan), store.read(Job(plan)))
+
+
 def file_of(plan: Plan) -> Path:
-    return store.folder_of(plan) / curvature.NAME
+    return Job(plan).folder / curvature.NAME
 
 
 def replace_params(plan: Plan, cell: Cell, values: np.ndarray | None) -> None:
     """Stores other parameters for a run, or none."""
-    path = store.folder_of(plan) / "arrays" / f"n{cell.n_data}.npz"
-    arrays = store.read_params(path)
+    path = Job(plan).folder / "arrays" / f"n{cell.n_data}.npz"
+    arrays = store.read_params(Job(plan), cell.n_data)
     if values is None:
         del arrays[store.params_key(cell)]
     else:
@@ -69,8 +74,8 @@ def replace_params(plan: Plan, cell: Cell, values: np.ndarray | None) -> None:
 
 def test_what_is_measured_is_what_the_dense_hessian_has(plan: Plan) -> None:
     assert measure().done == RUNS
-    for cell, found in curvature.read(store.folder_of(plan)).items():
-        params = store.read_params(store.folder_of(plan) / "arrays" / f"n{cell.n_data}.npz")[store.params_key(cell)]
+    for cell, found in curvature.read(Job(plan)).items():
+        params = store.params_of(Job(plan), cell)
         problem = plan.problem([cell], torch.device("cpu"))
         hessian = torch.func.hessian(lambda x, problem=problem: problem.loss(x[None])[0])(torch.from_numpy(params))
         values = torch.linalg.eigvalsh(hessian.double())
@@ -84,27 +89,34 @@ def test_what_is_measured_is_what_the_dense_hessian_has(plan: Plan) -> None:
 
 def test_a_stopped_measurement_goes_on(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(curvature, "MEMBERS", 1)
-    ticks = iter(range(0, 1000, 10))
+    now, lines = [0.0], curvature._lines
+
+    def slow(*arguments: object) -> list[list[object]]:
+        now[0] += 10.0
+        return lines(*arguments)
+
     with monkeypatch.context() as patch:
-        patch.setattr(curvature.time, "monotonic", lambda: float(next(ticks)))
-        first = measure(time_limit=25.0)
+        patch.setattr(curvature, "_lines", slow)
+        first = curvature.measure_job(Job(plan, device="cpu", time_limit=25.0), progress=False, clock=lambda: now[0])
     assert (first.new, first.done, first.stopped) == (2, 2, True)
-    assert curvature.left(plan) == RUNS - 2
-    assert first.sentence.endswith(f"go on with `python -m sciml_lib measure {TINY.id} --profile smoke`")
+    assert left(plan) == RUNS - 2
+    assert first.sentence.endswith(
+        f"go on with `python -m sciml_lib measure {TINY.id} --profile smoke --device cpu --time-limit 25s`"
+    )
     before = file_of(plan).read_text()
     second = measure()
     assert (second.new, second.done, second.stopped) == (RUNS - 2, RUNS, False)
     assert file_of(plan).read_text().startswith(before) and "stopped" not in second.sentence
-    assert measure().new == 0 and curvature.left(plan) == 0
+    assert measure().new == 0 and left(plan) == 0
 
 
 def test_how_a_run_is_measured_does_not_depend_on_who_is_beside_it(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     measure()
-    together = curvature.read(store.folder_of(plan))
+    together = curvature.read(Job(plan))
     file_of(plan).unlink()
     monkeypatch.setattr(curvature, "MEMBERS", 1)
     measure()
-    alone = curvature.read(store.folder_of(plan))
+    alone = curvature.read(Job(plan))
     for cell, found in together.items():
         for name in ("lambda_max", "trace"):
             assert alone[cell][name] == pytest.approx(found[name], rel=1e-3, abs=4 * found["trace_error"])
@@ -113,13 +125,13 @@ def test_how_a_run_is_measured_does_not_depend_on_who_is_beside_it(plan: Plan, m
 @pytest.mark.parametrize("kept", [3, 25, 60])
 def test_a_line_that_was_cut_off_is_measured_again(plan: Plan, kept: int) -> None:
     measure()
-    whole = curvature.read(store.folder_of(plan))
+    whole = curvature.read(Job(plan))
     text = file_of(plan).read_text()
     *lines, last = text.splitlines(keepends=True)
     file_of(plan).write_text("".join(lines) + last[:kept])
-    assert len(curvature.read(store.folder_of(plan))) == RUNS - 1
+    assert len(curvature.read(Job(plan))) == RUNS - 1
     assert measure().new == 1
-    again = curvature.read(store.folder_of(plan))
+    again = curvature.read(Job(plan))
     assert again.keys() == whole.keys()
     assert file_of(plan).read_text().startswith("".join(lines)) and file_of(plan).read_text().count("\n") == RUNS + 1
 
@@ -130,8 +142,10 @@ def test_a_damaged_file_is_refused_and_says_that_nothing_trained_is_lost(plan: P
     text = file_of(plan).read_text()
     head, *lines = text.splitlines()
     file_of(plan).write_text("\n".join([damage if damage == "lambda_max" else head, damage, *lines]) + "\n")
-    for refused in (measure, lambda: sciml_lib.load(TINY.id, "smoke"), lambda: curvature.spent(plan)):
-        with pytest.raises(UserError, match="is damaged; move it away and measure again: nothing that was trained is in it"):
+    for refused in (measure, lambda: sciml_lib.load(TINY.id, "smoke"), lambda: curvature.spent(Job(plan))):
+        with pytest.raises(
+            UserError, match=r"is damaged \(.*\); move it away and measure again with `.*`: nothing that was trained is in it"
+        ):
             refused()
 
 
@@ -143,8 +157,8 @@ def test_networks_that_are_not_finite_or_not_stored_are_left_out(plan: Plan) -> 
     found = measure()
     assert (found.new, found.left_out) == (RUNS - 2, 2)
     assert "; 2 stored runs were left out, whose parameters are not finite or not stored" in found.sentence
-    assert {gone, broken}.isdisjoint(curvature.read(store.folder_of(plan)))
-    assert curvature.left(plan) == 0
+    assert {gone, broken}.isdisjoint(curvature.read(Job(plan)))
+    assert left(plan) == 0
     data = load_measured(TINY.id, "smoke", device="cpu")
     assert int(data["lambda_max"].isnull().sum()) == 2
 
@@ -152,18 +166,18 @@ def test_networks_that_are_not_finite_or_not_stored_are_left_out(plan: Plan) -> 
 def test_a_sweep_that_is_unknown_or_empty_is_refused(plan: Plan) -> None:
     with pytest.raises(UserError, match="unknown sweep 'pinn/convection/tinny'"):
         curvature.measure("pinn/convection/tinny", "smoke")
-    with pytest.raises(UserError, match="no runs of pinn/convection/tiny, profile laptop, are stored; train them with"):
+    with pytest.raises(UserError, match=r"no runs of pinn/convection/tiny, profile laptop, are stored in .*; train them with"):
         curvature.measure(TINY.id, "laptop")
 
 
 def test_columns_appear_once_something_is_measured(plan: Plan) -> None:
     assert not set(curvature.QUANTITIES) & set(sciml_lib.load(TINY.id, "smoke").data_vars)
     measure()
-    data, numbers = sciml_lib.load(TINY.id, "smoke"), curvature.read(store.folder_of(plan))
+    data, numbers = sciml_lib.load(TINY.id, "smoke"), curvature.read(Job(plan))
     for cell, found in numbers.items():
         for name in curvature.QUANTITIES:
             assert float(data[name].sel(coefficient=cell.coefficient, n_data=cell.n_data, seed=cell.seed)) == found[name]
-    assert curvature.spent(plan)[0] == RUNS
+    assert curvature.spent(Job(plan))[0] == RUNS
 
 
 def test_a_chapter_gets_the_curvature_in_smoke_and_elsewhere_a_command(plan: Plan) -> None:
@@ -179,7 +193,7 @@ def test_a_chapter_gets_the_curvature_in_smoke_and_elsewhere_a_command(plan: Pla
 
 
 def test_runs_without_any_parameters_cannot_be_measured(plan: Plan) -> None:
-    for path in (store.folder_of(plan) / "arrays").iterdir():
+    for path in (Job(plan).folder / "arrays").iterdir():
         path.unlink()
     with pytest.raises(UserError, match="has its parameters stored, so there is nothing to measure; train it with"):
         load_measured(TINY.id, "smoke", device="cpu")

@@ -20,7 +20,8 @@ import torch
 
 from sciml_lib import sweeps
 from sciml_lib.strategies import LBFGS, Adam, Strategy
-from sciml_lib.sweeps import catalog, store
+from sciml_lib.sweeps import catalog, execution, store
+from sciml_lib.sweeps.job import Job
 
 ROOT = Path(__file__).parents[1]
 KILLS = 32
@@ -37,8 +38,12 @@ SWEEP = dataclasses.replace(
 )
 
 
+def job(runs: Path) -> Job:
+    return Job(SWEEP.at("smoke"), runs, "cpu")
+
+
 def rows_of(runs: Path) -> dict[sweeps.Cell, store.Row]:
-    rows = store.read(SWEEP.at("smoke"), runs).rows
+    rows = store.read(job(runs)).rows
     cells = [row.cell for row in rows]
     assert len(set(cells)) == len(cells) == len(SWEEP.at("smoke").cells)
     return {row.cell: row for row in rows}
@@ -53,9 +58,10 @@ def assert_same(runs: Path, reference: Path) -> None:
         assert (row.status, row.iterations, row.evaluations) == (other.status, other.iterations, other.evaluations)
         assert math.isclose(row.train_loss, other.train_loss, rel_tol=1e-6), (row, other)
         assert math.isclose(row.test_error, other.test_error, rel_tol=1e-6), (row, other)
-    folder, whole = (store.folder_of(SWEEP.at("smoke"), path) for path in (runs, reference))
+    folder, whole = (job(path).folder for path in (runs, reference))
     for path in sorted(whole.glob("arrays/*.npz")):
-        arrays, wanted = store.read_params(folder / "arrays" / path.name), store.read_params(path)
+        n_data = int(path.stem[1:])
+        arrays, wanted = store.read_params(job(runs), n_data), store.read_params(job(reference), n_data)
         assert arrays.keys() == wanted.keys()
         for name, value in wanted.items():
             torch.testing.assert_close(torch.from_numpy(arrays[name]), torch.from_numpy(value), rtol=1e-5, atol=1e-7)
@@ -63,7 +69,7 @@ def assert_same(runs: Path, reference: Path) -> None:
 
 
 def train(runs: Path) -> None:
-    sweeps.run(SWEEP.id, "smoke", runs=runs, device="cpu", progress=False, checkpoint_seconds=0.1)
+    execution.train(job(runs), progress=False, checkpoint_seconds=0.1)
 
 
 def kill_again_and_again(place: Path, kills: int, seed: int) -> dict[str, float]:
@@ -78,7 +84,7 @@ def kill_again_and_again(place: Path, kills: int, seed: int) -> dict[str, float]
     round_ = 0
     while count["killed"] < kills or count["compared"] == 0:
         runs = place / f"round{round_}"
-        folder = store.folder_of(SWEEP.at("smoke"), runs)
+        folder = job(runs).folder
         count["resumed"] += bool(list(folder.glob(".checkpoint*.pt")))
         child = os.fork()
         if child == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -24,9 +25,9 @@ def line(attrs: Mapping[str, Any]) -> str:
         For instance ``pinn/convection/lbfgs \u00b7 laptop \u00b7 252 of 252 cells \u00b7 seeds 0-2 \u00b7 cpu
         \u00b7 sciml_lib 0.1.0, torch 2.13.0 \u00b7 2026-11-23 \u00b7 commit abc1234``.
     """
-    versions = attrs.get("versions") or {}
     # Without the build tag: "2.13.0+cpu" and "2.13.0" are the same release, and the device is named anyway.
-    packages = ", ".join(f"{name} {versions[name].split('+')[0]}" for name in _SHOWN_VERSIONS if name in versions)
+    versions = re.sub(r"\+[\w.]+", "", str(attrs.get("versions") or "")).split(", ")
+    packages = ", ".join(one for name in _SHOWN_VERSIONS for one in versions if one.split(" ")[0] == name)
     commit = str(attrs.get("commit") or "")
     parts = [
         str(attrs.get("sweep") or "sweep not recorded"),

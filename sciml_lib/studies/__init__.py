@@ -1,7 +1,7 @@
 """What is computed of trained networks beside their losses: one file a study, and the table of their names."""
 
 from sciml_lib.errors import unknown
-from sciml_lib.studies.base import Item, Results, Study, load, load_or_run, run
+from sciml_lib.studies.base import Computed, Item, Results, Study, load, load_or_run, run, seconds_left
 from sciml_lib.studies.curves import Curves
 from sciml_lib.studies.jumps import Jumps
 from sciml_lib.studies.spectra import Spectra
@@ -24,6 +24,7 @@ def get(name: str) -> Study:
 
 __all__ = [
     "STUDIES",
+    "Computed",
     "Curves",
     "Item",
     "Jumps",
@@ -36,4 +37,5 @@ __all__ = [
     "load",
     "load_or_run",
     "run",
+    "seconds_left",
 ]

@@ -1,42 +1,46 @@
 """What is computed of trained networks beside their losses, and stored like the runs: spectra, surfaces, curves.
 
 A study is a list of items, each one small file ``runs/studies/<study>/<profile>/<key>.npz``, and a manifest that says what
-they were made with. An item that exists is never computed again; files are replaced as a whole, so a study can be stopped
-at any moment and goes on where it was.
+they were made with. An item that exists is not computed again, unless it was computed of other networks than are stored
+now: it carries their fingerprint. Files are replaced as a whole, so a study can be stopped at any moment and goes on where
+it was.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import time
-import zipfile
-import zlib
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from statistics import mean
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from sciml_lib import strategies
+from sciml_lib import keeper, strategies
 from sciml_lib.errors import UserError, unknown
 from sciml_lib.problems import Problem
-from sciml_lib.sweeps import catalog, dataset, devices, provenance, store
+from sciml_lib.sweeps import catalog, curvature, dataset, devices, job, places, provenance, store
+from sciml_lib.sweeps.job import Job
+from sciml_lib.sweeps.rows import Row
 from sciml_lib.sweeps.spec import Cell, Plan
 
 PROFILES = ("smoke", "laptop", "paper")
 MANIFEST = "manifest.json"
+NETWORKS = "_networks"
+"""Name of the array of an item that holds the fingerprint of the networks it was computed of."""
 
 Arrays = dict[str, NDArray]
+Network = tuple[str, Cell]
+"""A trained network: the id of its sweep, and its run."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +110,17 @@ class Study(ABC):
     def recipe(self, profile: str) -> dict[str, Any]:
         """The numbers that an item's values depend on beside its own coordinates, as plain data."""
 
+    def networks(self, item: Item) -> tuple[Network, ...]:
+        """The trained networks that an item is computed of; by default its own."""
+        return ((item.sweep, item.cell),)
+
     def sweeps(self, profile: str) -> tuple[str, ...]:
         """Ids of the sweeps whose networks it takes."""
         return tuple(sorted({item.sweep for item in self.items(profile)}))
+
+    def plans(self, profile: str) -> tuple[Plan, ...]:
+        """The plans whose recipes an item depends on."""
+        return tuple(catalog.get(sweep).at(profile) for sweep in self.sweeps(profile))
 
     def groups(self, items: Sequence[Item]) -> list[list[Item]]:
         """Items that are computed together; a time limit is looked at between two groups, so that no work is lost."""
@@ -130,34 +142,96 @@ class Context:
     """
 
     device: torch.device
-    runs: Path | None
+    runs: str | os.PathLike[str] | None
     profile: str
+    _rows: dict[str, dict[Cell, Row]] = field(default_factory=dict, repr=False)
+    _params: dict[tuple[str, int], Arrays] = field(default_factory=dict, repr=False)
 
     def plan(self, sweep: str) -> Plan:
         """The plan of a sweep in this profile."""
         return catalog.get(sweep).at(self.profile)
 
+    def job(self, sweep: str) -> Job:
+        """The store of a sweep in this profile."""
+        return Job.of(sweep, self.profile, runs=self.runs, device=str(self.device))
+
     def problem(self, items: Sequence[Item]) -> Problem:
         """The ensemble of some items of one sweep with one amount of data."""
         return self.plan(items[0].sweep).problem([item.cell for item in items], self.device)
+
+    def params(self, network: Network) -> NDArray | None:
+        """The stored parameters ``[P]`` of a network; None if they are not stored."""
+        sweep, cell = network
+        if (sweep, cell.n_data) not in self._params:
+            self._params[sweep, cell.n_data] = store.read_params(self.job(sweep), cell.n_data)
+        return self._params[sweep, cell.n_data].get(store.params_key(cell))
+
+    def fingerprint(self, networks: Sequence[Network]) -> str | None:
+        """One fingerprint of the stored parameters of some networks; None if some are not stored."""
+        found = [self.params(network) for network in networks]
+        if any(one is None for one in found):
+            return None
+        return sha256("".join(map(keeper.digest, found)).encode()).hexdigest()[:16] if found else ""
 
     def trained(self, items: Sequence[Item]) -> torch.Tensor:
         """The stored parameters of some items of one sweep, ``[M, P]``.
 
         Raises:
-            UserError: if one is not stored; it says how to train it.
+            UserError: if one is not stored, or they are not those of their rows; it says what to do.
         """
-        plan, rows = self.plan(items[0].sweep), []
-        for item in items:
-            path = store.folder_of(plan, self.runs) / "arrays" / f"n{item.n_data}.npz"
-            found = store.read_params(path).get(store.params_key(item.cell))
-            if found is None:
-                raise UserError(
-                    f"the network of {item.sweep}, coefficient {item.coefficient:g}, n_data={item.n_data}, seed {item.seed} is "
-                    f"not stored; train it with `{plan.command}`"
-                )
-            rows.append(torch.from_numpy(found))
-        return torch.stack(rows).to(self.device)
+        sweep = items[0].sweep
+        self.check([(item.sweep, item.cell) for item in items])
+        params = torch.stack([torch.from_numpy(self.params((item.sweep, item.cell))) for item in items]).to(self.device)
+        if sweep not in self._rows:
+            self._rows[sweep] = {row.cell: row for row in store.read(self.job(sweep)).rows}
+        rows = [self._rows[sweep].get(item.cell) for item in items]
+        if all(rows):
+            problem = self.problem(items)
+            curvature.check_losses(self.job(sweep), rows, problem.value(params.to(problem.dtype)))
+        return params
+
+    def check(self, networks: Sequence[Network]) -> None:
+        """Refuses networks that are not stored.
+
+        Raises:
+            UserError: names one, says how many there are, and how to train them.
+        """
+        missing = [network for network in networks if self.params(network) is None]
+        if missing:
+            sweep, cell = missing[0]
+            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+            raise UserError(
+                f"the network of {sweep}, coefficient {cell.coefficient:g}, n_data={cell.n_data}, seed {cell.seed}{more} is "
+                f"not stored; train it with `{self.job(sweep).command}`"
+            )
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What a call of :func:`run` did.
+
+    Attributes:
+        new: items computed by this call.
+        done: items stored in all.
+        planned: items of the study.
+        command: what to type to go on.
+    """
+
+    new: int
+    done: int
+    planned: int
+    command: str
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the time limit ended it."""
+        return self.done < self.planned
+
+    @property
+    def sentence(self) -> str:
+        """What was done, and what to type to go on."""
+        text = f"{self.done} of {self.planned} items are stored, {self.new} of them by this call"
+        return f"{text}; stopped by the time limit; go on with `{self.command}`" if self.stopped else text
 
 
 def run(
@@ -168,7 +242,8 @@ def run(
     device: str = "auto",
     time_limit: float | None = None,
     progress: bool = True,
-) -> tuple[int, int]:
+    clock: Callable[[], float] = time.monotonic,
+) -> Computed:
     """Computes what a study lacks, and stores it item by item.
 
     Args:
@@ -176,8 +251,10 @@ def run(
         profile: smoke, laptop or paper.
         runs: the folder of all stores; None for the default.
         device: what computes.
-        time_limit: seconds after which no further group of items is begun.
+        time_limit: seconds after which to stop, as far as the time of the next items can be told from that of the last;
+            under a limit items are computed one by one until their time is known.
         progress: whether a bar is shown.
+        clock: what tells the time in seconds.
 
     Returns:
         How many items are new, and how many are stored in all.
@@ -187,79 +264,116 @@ def run(
             can be written.
     """
     _check(profile)
-    start, folder, target = time.monotonic(), folder_of(study, profile, runs), devices.resolve(device)
+    job.checked_limit(time_limit)
+    places.runs_folder(runs, must_exist=runs is not None)
+    start, folder, target = clock(), folder_of(study, profile, runs), devices.resolve(device)
+    context = Context(target, runs, profile)
     items = study.items(profile)
-    _manifest(study, profile, folder)
-    missing = [item for item in items if not (folder / f"{item.key}.npz").exists()]
+    command_line = command(study, profile, runs=runs, device=device, time_limit=time_limit)
+    manifest = _manifest(study, profile, folder, command_line)
+    missing = [item for item in items if not _is_fresh(study, item, folder, context, command_line)]
     if not missing:
-        return 0, len(items)
-    try:
+        return Computed(0, len(items), len(items), command_line)
+    context.check(list(dict.fromkeys(network for item in missing for network in study.networks(item))))
+    new = 0
+    with keeper.writing(folder, "every item that ended is stored", f"give `{command_line}` again"):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        store.take(lock, folder)
-        try:
-            manifest = _manifest(study, profile, folder) or {"created": _now(), "devices": []}
-            new = 0
+        with keeper.locked(folder):
+            call = provenance.this_call(devices.label(target), _code(study, profile))
+            manifest = _manifest(study, profile, folder, command_line) or {"created": keeper.now()}
             options = {} if progress else {"disable": True}
             with tqdm(total=len(missing), desc=f"{study.id} ({profile})", unit="item", **options) as bar:
-                for group in study.groups(missing):
-                    for item, arrays in study.compute(group, profile, Context(target, _path(runs), profile)):
-                        buffer = io.BytesIO()
-                        np.savez_compressed(buffer, **arrays)
-                        manifest = _updated(manifest, study, profile, devices.label(target))
-                        # Before the item: a cut between the two must not leave one of which nobody knows how it was made.
-                        store.replace(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
-                        store.replace(folder / f"{item.key}.npz", buffer.getvalue())
+                for part in _parts(study.groups(missing), time_limit, start, clock):
+                    before = clock()
+                    for item, arrays in study.compute(part, profile, context):
+                        seconds, before = round(clock() - before, 3), clock()
+                        manifest = _updated(manifest, study, profile, call, {item.key: seconds})
+                        # Before the item: a cut between the two must not leave one whose making is not recorded.
+                        keeper.replace(folder / MANIFEST, keeper.dumped(manifest))
+                        stamp = np.array(context.fingerprint(study.networks(item)))
+                        keeper.replace(folder / f"{item.key}.npz", keeper.packed(arrays | {NETWORKS: stamp}))
                         new += 1
                         bar.update()
-                    if time_limit is not None and time.monotonic() - start > time_limit:
-                        break
-        finally:
-            lock.release()
-    except OSError as error:
-        raise UserError(
-            f"cannot write to {folder}: {error.strerror or error}; every item that ended is stored: make room or make it "
-            "writable, and give the command again"
-        ) from error
-    return new, len(items) - len(missing) + new
+    return Computed(new, len(items) - len(missing) + new, len(items), command_line)
+
+
+def _parts(
+    groups: Sequence[Sequence[Item]], limit: float | None, start: float, clock: Callable[[], float]
+) -> Iterator[Sequence[Item]]:
+    """Items that are computed together, until the time limit."""
+    if limit is None:
+        yield from groups
+        return
+    each = 0.0  # seconds of an item of the last part
+    for group in groups:
+        rest = list(group)
+        while rest:
+            room = start + limit - clock()
+            if room <= 0 or room < each:
+                return
+            size = max(1, int(room / each)) if each else 1
+            part, rest = rest[:size], rest[size:]
+            before = clock()
+            yield part
+            each = (clock() - before) / len(part)
+
+
+def seconds_left(study: Study, profile: str = "laptop", runs: str | os.PathLike[str] | None = None) -> float:
+    """How long the items that are missing will take, by those that are stored; NaN if none tells.
+
+    Raises:
+        UserError: if the study is unknown in that profile, or its manifest is not in order.
+    """
+    _check(profile)
+    folder = folder_of(study, profile, runs)
+    manifest = _manifest(study, profile, folder, command(study, profile, runs=runs)) or {}
+    seconds = manifest.get("seconds", {}).values()
+    missing = sum(not (folder / f"{item.key}.npz").exists() for item in study.items(profile))
+    return missing * mean(seconds) if seconds else (float("nan") if missing else 0.0)
 
 
 def load(study: Study, profile: str = "laptop", runs: str | os.PathLike[str] | None = None) -> Results:
-    """Reads what is stored of a study.
+    """Reads what is stored of a study; a warning says if some of it was computed of other networks than are stored now.
 
     Raises:
         UserError: if nothing is stored, or what is stored is damaged or was made with other numbers.
     """
     _check(profile)
+    places.runs_folder(runs, must_exist=runs is not None)
     folder, items = folder_of(study, profile, runs), study.items(profile)
-    manifest = _manifest(study, profile, folder)
+    command_line = command(study, profile, runs=runs)
+    manifest = _manifest(study, profile, folder, command_line)
+    context = Context(torch.device("cpu"), runs, profile)
     found: dict[Item, Arrays] = {}
+    stale = 0
     for item in items:
         path = folder / f"{item.key}.npz"
         if manifest is None or not path.exists():
             continue
-        try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:  # of a path it may leave a file open
-                found[item] = {name: archive[name] for name in archive.files}
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise UserError(
-                f"{path} is damaged ({type(error).__name__}); remove it and give `{command(study, profile)}`"
-            ) from None
-    if not found:
-        raise UserError(
-            f"nothing of the study {study.id}, profile {profile}, is stored; compute it with `{command(study, profile)}`"
+        if not _is_fresh(study, item, folder, context, command_line):
+            stale += 1
+            continue
+        found[item] = _read(path, command_line)
+        del found[item][NETWORKS]
+    if stale:
+        warnings.warn(
+            f"{stale} items of the study {study.id}, {profile}, were computed of other networks than are stored now and are "
+            f"left out; compute them again with `{command_line}`",
+            stacklevel=2,
         )
+    if not found:
+        raise UserError(f"nothing of the study {study.id}, profile {profile}, is stored; compute it with `{command_line}`")
     attrs = {
         "sweep": f"study {study.id}",
         "profile": profile,
         "cells_done": len(found),
         "cells_planned": len(items),
         "seeds": sorted({item.seed for item in found}),
-        "device": manifest["devices"],
-        "versions": manifest["versions"],
+        "device": sorted({call["device"] for call in manifest["calls"]}),
+        "versions": provenance.versions_in_words(call["versions"] for call in manifest["calls"]),
         "updated": manifest["updated"],
-        "commit": manifest["commit"],
-        "command": command(study, profile),
+        "commit": manifest["calls"][-1]["commit"],
+        "command": command_line,
         "recipe": manifest["recipe"],
     }
     return Results(found, attrs)
@@ -284,12 +398,12 @@ def load_or_run(
 
 def folder_of(study: Study, profile: str, runs: str | os.PathLike[str] | None = None) -> Path:
     """Where the items of a study are stored."""
-    return store.runs_folder(runs) / "studies" / study.id / profile
+    return places.runs_folder(runs) / "studies" / study.id / profile
 
 
-def command(study: Study, profile: str) -> str:
-    """What to type to compute a study, or to go on with it."""
-    return f"python -m sciml_lib study {study.id} --profile {profile}"
+def command(study: Study, profile: str, **options: Any) -> str:
+    """What to type to compute a study, or to go on with it; options as in :func:`sciml_lib.sweeps.job.words`."""
+    return job.words("study", study.id, profile, **options)
 
 
 def train_watched(plan: Plan, cells: Sequence[Cell], device: torch.device, watch: Any) -> dict[Cell, Any]:
@@ -314,51 +428,64 @@ def _check(profile: str) -> None:
         raise unknown("profile", profile, PROFILES)
 
 
-def _path(runs: str | os.PathLike[str] | None) -> Path | None:
-    return None if runs is None else Path(runs)
+def _read(path: Path, command_line: str) -> Arrays:
+    """The arrays of a stored item, its fingerprint among them."""
+    remedy = f"remove it and give `{command_line}`"
+    arrays = keeper.read_npz(path, remedy)
+    if NETWORKS not in arrays:
+        raise UserError(f"{path} is damaged (it does not say which networks it was computed of); {remedy}")
+    return arrays
+
+
+def _is_fresh(study: Study, item: Item, folder: Path, context: Context, command_line: str) -> bool:
+    """Whether an item is stored and was computed of the networks that are; networks that are gone prove nothing."""
+    path = folder / f"{item.key}.npz"
+    if not path.exists():
+        return False
+    now = context.fingerprint(study.networks(item))
+    return now is None or str(_read(path, command_line)[NETWORKS]) == now
+
+
+def _code(study: Study, profile: str) -> tuple[type | str, ...]:
+    return tuple(part for plan in study.plans(profile) for part in plan.code)
 
 
 def _recipe_hash(study: Study, profile: str) -> str:
-    return sha256(json.dumps(study.recipe(profile), sort_keys=True).encode()).hexdigest()
+    plans = {plan.sweep.id: plan.hash for plan in study.plans(profile)}
+    return sha256(json.dumps([study.recipe(profile), plans], sort_keys=True).encode()).hexdigest()
 
 
-def _manifest(study: Study, profile: str, folder: Path) -> dict[str, Any] | None:
+def _manifest(study: Study, profile: str, folder: Path, command_line: str) -> dict[str, Any] | None:
     """The manifest, None if there is none."""
     path = folder / MANIFEST
-    if not path.exists():
+    remedy = f"restore it, or move the folder away and give `{command_line}`"
+    content = keeper.read_json(path, remedy)
+    if content is None:
         return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        same = content["recipe_hash"] == _recipe_hash(study, profile)
-        complete = {"recipe", "versions", "devices", "commit", "created", "updated"} <= set(content)
-    except (ValueError, KeyError, TypeError):
+    fits = isinstance(content.get("seconds"), dict) and isinstance(content.get("calls"), list) and content["calls"]
+    fits = fits and all(isinstance(one, dict) and {"device", "versions", "commit"} <= set(one) for one in content["calls"])
+    if not fits or not {"recipe", "recipe_hash", "created", "updated"} <= set(content):
+        raise UserError(f"{path} is damaged; {remedy}")
+    if content["recipe_hash"] != _recipe_hash(study, profile):
         raise UserError(
-            f"{path} is damaged; restore it, or move the folder away and give `{command(study, profile)}`"
-        ) from None
-    if not complete:
-        raise UserError(f"{path} is damaged; restore it, or move the folder away and give `{command(study, profile)}`")
-    if not same:
-        raise UserError(
-            f"{path} was made with other numbers than the study {study.id} has now; move the folder away and compute it anew "
-            f"with `{command(study, profile)}`"
+            f"{path} was made with other numbers than the study {study.id} or its sweeps have now; move the folder away and "
+            f"compute it anew with `{command_line}`"
         )
     return content
 
 
-def _updated(manifest: dict[str, Any], study: Study, profile: str, device: str) -> dict[str, Any]:
+def _updated(
+    manifest: dict[str, Any], study: Study, profile: str, call: dict[str, Any], seconds: dict[str, float]
+) -> dict[str, Any]:
+    now = keeper.now()
     return {
         "study": study.id,
         "profile": profile,
         "title": study.title,
         "recipe": study.recipe(profile),
         "recipe_hash": _recipe_hash(study, profile),
-        "versions": provenance.versions(),
-        "devices": sorted({*manifest["devices"], device}),
-        "commit": provenance.commit(),
         "created": manifest["created"],
-        "updated": _now(),
+        "updated": now,
+        "calls": provenance.with_call(manifest.get("calls", ()), call | {"ended": now}),
+        "seconds": manifest.get("seconds", {}) | seconds,
     }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -10,7 +10,7 @@ import torch
 
 from sciml_lib.landscape import along, bezier, straight, train_bezier
 from sciml_lib.landscape.curves import SOLVER
-from sciml_lib.studies.base import Arrays, Context, Item, Study
+from sciml_lib.studies.base import Arrays, Context, Item, Network, Study
 from sciml_lib.studies.cells import CONVECTION
 
 TARGET = "pinn/convection/alm"
@@ -45,6 +45,10 @@ class Curves(Study):
     def sweeps(self, profile: str) -> tuple[str, ...]:
         """Those of both ends."""
         return (CONVECTION, TARGET)
+
+    def networks(self, item: Item) -> tuple[Network, ...]:
+        """Both ends of the curve."""
+        return ((item.sweep, item.cell), (TARGET, item.cell._replace(seed=0)))
 
     def groups(self, items: Sequence[Item]) -> list[list[Item]]:
         """The curves of one cell."""

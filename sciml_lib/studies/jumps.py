@@ -11,10 +11,11 @@ import torch
 
 from sciml_lib.landscape import Recorder, StepRecorder
 from sciml_lib.strategies import Strategy
-from sciml_lib.studies.base import Arrays, Context, Item, Study, train_watched
+from sciml_lib.studies.base import Arrays, Context, Item, Network, Study, train_watched
 from sciml_lib.studies.cells import CONVECTION, together
 from sciml_lib.studies.trajectories import warm_up
 from sciml_lib.sweeps import catalog
+from sciml_lib.sweeps.spec import Plan
 
 RATES = (0.1, 0.2, 0.4, 0.8)
 """Learning rates, from those of the ResNet in Fig. 14."""
@@ -46,6 +47,14 @@ class Jumps(Study):
             return {"threshold": 10.0, "steps": 20, "every": 5}
         return {"threshold": 3.80e-3, "steps": 200, "every": 10}
 
+    def networks(self, item: Item) -> tuple[Network, ...]:
+        """None: the runs are trained once more."""
+        return ()
+
+    def plans(self, profile: str) -> tuple[Plan, ...]:
+        """The recipe of the runs, for amounts of data beyond a laptop's, too."""
+        return (catalog.get(CONVECTION).at("smoke" if profile == "smoke" else "paper"),)
+
     def groups(self, items: Sequence[Item]) -> list[list[Item]]:
         """All runs with one learning rate."""
         return together(list(items))
@@ -53,7 +62,7 @@ class Jumps(Study):
     def compute(self, group: Sequence[Item], profile: str, context: Context) -> Iterator[tuple[Item, Arrays]]:
         """Trains the runs together."""
         recipe = self.recipe(profile)
-        plan = catalog.get(CONVECTION).at("smoke" if profile == "smoke" else "paper")
+        (plan,) = self.plans(profile)
         cells, rate = [item.cell for item in group], float(group[0].variant.removeprefix("eta"))
         *before, solver = plan.strategy.stages
         warm = warm_up(plan)

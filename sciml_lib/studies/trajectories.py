@@ -10,7 +10,7 @@ import torch
 
 from sciml_lib.landscape import HessianOperator, Recorder, hutch_pp, lanczos
 from sciml_lib.optim import Adam
-from sciml_lib.studies.base import Arrays, Context, Item, Study, train_watched
+from sciml_lib.studies.base import Arrays, Context, Item, Network, Study, train_watched
 from sciml_lib.studies.cells import CONVECTION, SMOKE, items, together
 from sciml_lib.sweeps import catalog
 from sciml_lib.sweeps.spec import Plan
@@ -49,6 +49,14 @@ class Trajectories(Study):
         """How many points from the start on and from the end of the warm-up on, and the products of a trace."""
         return {"points": 5, "products": 6} if profile == "smoke" else {"points": 40, "later": 20, "products": 30}
 
+    def networks(self, item: Item) -> tuple[Network, ...]:
+        """None: the runs are trained once more."""
+        return ()
+
+    def plans(self, profile: str) -> tuple[Plan, ...]:
+        """The recipe of the runs, for amounts of data beyond a laptop's, too."""
+        return (catalog.get(CONVECTION).at("smoke" if profile == "smoke" else "paper"),)
+
     def groups(self, items: Sequence[Item]) -> list[list[Item]]:
         """All runs with equally much data."""
         return together(list(items))
@@ -57,7 +65,7 @@ class Trajectories(Study):
         """Trains the runs together, then measures them point by point."""
         recipe = self.recipe(profile)
         # Amounts of data beyond the profile's own are trained by the same recipe.
-        plan = catalog.get(CONVECTION).at("smoke" if profile == "smoke" else "paper")
+        (plan,) = self.plans(profile)
         warm = warm_up(plan)
         later = warm + np.geomspace(1, LAST - warm, recipe["later"]) if "later" in recipe else []
         at = np.unique(np.concatenate([[0, warm], np.geomspace(1, LAST, recipe["points"]), later]).round().astype(int)).tolist()

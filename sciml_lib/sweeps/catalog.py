@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sciml_lib.errors import unknown
+from sciml_lib.errors import UserError, unknown
 from sciml_lib.strategies import Strategy
 from sciml_lib.sweeps import table2, table4
 from sciml_lib.sweeps.setups import NeuralODESetup, PINNSetup
@@ -329,17 +329,42 @@ SWEEPS: dict[str, Sweep] = {
 }
 
 
+_OWN: dict[str, Sweep] = {}
+
+
+def register(sweep: Sweep) -> Sweep:
+    """Adds a sweep of one's own to the catalog of this process, so that it can be named by its id.
+
+    Returns:
+        The sweep.
+
+    Raises:
+        UserError: if it is none, or another sweep has its id.
+    """
+    if not isinstance(sweep, Sweep):
+        raise UserError(f"{sweep!r} is not a sweep; make one with Sweep(id=..., system=..., strategy=..., ...)")
+    known = {**SWEEPS, **_OWN}.get(sweep.id)
+    if known is not None and known is not sweep and known != sweep:
+        raise UserError(f"another sweep is called {sweep.id} already; give yours another id")
+    _OWN[sweep.id] = sweep
+    return sweep
+
+
 def ids() -> tuple[str, ...]:
-    """The ids of all sweeps."""
-    return tuple(SWEEPS)
+    """The ids of all sweeps, those of one's own last."""
+    return (*SWEEPS, *(name for name in _OWN if name not in SWEEPS))
 
 
-def get(sweep_id: str) -> Sweep:
-    """The sweep of that id.
+def get(sweep: Sweep | str) -> Sweep:
+    """The sweep of that id; a sweep is given back as it is.
 
     Raises:
         UserError: if there is none; the nearest ids are offered.
     """
-    if sweep_id not in SWEEPS:
-        raise unknown("sweep", sweep_id, SWEEPS)
-    return SWEEPS[sweep_id]
+    if isinstance(sweep, Sweep):
+        return sweep
+    if isinstance(sweep, str):
+        found = SWEEPS.get(sweep) or _OWN.get(sweep)
+        if found is not None:
+            return found
+    raise unknown("sweep", sweep, ids())

@@ -8,42 +8,54 @@ import numpy as np
 import xarray as xr
 
 from sciml_lib.errors import UserError
-from sciml_lib.sweeps import catalog, curvature, devices, estimate, execution, manifest, store
-from sciml_lib.sweeps.spec import Plan
+from sciml_lib.sweeps import curvature, devices, execution, manifest, places, store, timing
+from sciml_lib.sweeps.job import Job
+from sciml_lib.sweeps.spec import Sweep
 from sciml_lib.sweeps.store import Stored
 
 DIMENSIONS = ("coefficient", "n_data", "seed")
 
 
-def load(sweep_id: str, profile: str = "laptop", runs: str | os.PathLike[str] | None = None) -> xr.Dataset:
+def load(sweep: Sweep | str, profile: str = "laptop", runs: str | os.PathLike[str] | None = None) -> xr.Dataset:
     """Reads the stored runs of a sweep.
 
     Args:
-        sweep_id: id of the sweep, such as ``pinn/convection/lbfgs``.
-        profile: ``smoke``, ``laptop`` or ``paper``.
-        runs: the folder of all stores; by default ``SCIML_RUNS`` of the environment, or ``runs/`` of the repository.
+        sweep: a sweep, or the id of one such as ``pinn/convection/lbfgs``.
+        profile: ``smoke``, ``laptop`` or ``paper``, or one of the sweep's own.
+        runs: the folder of all stores; by default see :func:`~sciml_lib.sweeps.places.runs_folder`.
 
     Returns:
-        Dimensions (coefficient, n_data, seed); variables ``train_loss``, ``loss_<block>``, ``test_error``, the metrics
+        Dimensions (coefficient, n_data, seed); variables ``train_loss``, ``loss_<term>``, ``test_error``, the metrics
         that the problem has beside it (``one_step_mse`` of a neural ODE), ``iterations``, ``evaluations``, ``seconds``
         (NaN where no run is stored) and ``status`` (``""`` there); where it has been measured the curvature
-        (:data:`sciml_lib.sweeps.curvature.QUANTITIES`). The attributes say where the numbers come from.
+        (:data:`sciml_lib.sweeps.curvature.QUANTITIES`). The attributes say where the numbers come from; all of it can
+        be written by ``to_netcdf()``.
 
     Raises:
-        UserError: if there is no such sweep or profile, nothing is stored, or the store is not in order.
+        UserError: if there is no such sweep, profile or folder, nothing is stored, or the store is not in order.
     """
-    plan = catalog.get(sweep_id).at(profile)
-    stored = store.read(plan, runs)
+    job = Job.of(sweep, profile, runs=runs)
+    return _dataset(job, read_some(job), job.plan.seeds)
+
+
+def read_some(job: Job) -> Stored:
+    """Reads a store in which something should be.
+
+    Raises:
+        UserError: if there is no folder of that name, nothing is stored, or the store is not in order.
+    """
+    folder = places.runs_folder(job.runs, must_exist=job.runs is not None)
+    stored = store.read(job)
     if not stored.rows:
         raise UserError(
-            f"no runs of {sweep_id}, profile {profile}, are stored in {store.runs_folder(runs)}; "
-            f"train them with `{plan.command}`"
+            f"no runs of {job.plan.sweep.id}, profile {job.plan.profile}, are stored in {folder}; "
+            f"train them with `{job.command}`"
         )
-    return _dataset(plan, stored, plan.seeds)
+    return stored
 
 
 def load_or_train(
-    sweep_id: str,
+    sweep: Sweep | str,
     profile: str = "laptop",
     *,
     runs: str | os.PathLike[str] | None = None,
@@ -54,9 +66,9 @@ def load_or_train(
     """Reads the stored runs of a sweep and trains those that are missing, if that is a matter of minutes.
 
     Args:
-        sweep_id: id of the sweep, such as ``pinn/convection/lbfgs``.
-        profile: ``smoke``, ``laptop`` or ``paper``.
-        runs: the folder of all stores; by default ``SCIML_RUNS`` of the environment, or ``runs/`` of the repository.
+        sweep: a sweep, or the id of one such as ``pinn/convection/lbfgs``.
+        profile: ``smoke``, ``laptop`` or ``paper``, or one of the sweep's own.
+        runs: the folder of all stores; by default see :func:`~sciml_lib.sweeps.places.runs_folder`.
         device: what trains: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         seeds: only the first so many seeds of the plan; all by default.
         max_minutes: how long training may take by the estimate.
@@ -69,30 +81,32 @@ def load_or_train(
             impossible, or the store is not in order.
         KeyboardInterrupt: if training was stopped by Ctrl-C.
     """
-    plan = catalog.get(sweep_id).at(profile)
-    target = devices.resolve(device)
-    wanted = execution.wanted_cells(plan, seeds)
-    stored = store.read(plan, runs)
-    done = stored.done
-    missing = [cell for cell in wanted if cell not in done]
-    if missing:
-        needed = estimate.time_left(plan, missing, target, runs)
-        if needed.seconds > 60.0 * max_minutes:
-            raise UserError(
-                f"{len(missing)} of {len(wanted)} runs of {sweep_id}, profile {profile}, are not stored, and to train "
-                f"them on this machine ({devices.label(target)}) takes {needed.words}; start it with "
-                f"`{plan.command}` (it can be stopped at any moment and goes on by itself), or choose a smaller profile"
-            )
-        report = execution.run(sweep_id, profile, runs=runs, device=device, seeds=seeds)
-        if report.stopped_by == "interrupt":
-            raise KeyboardInterrupt
-        stored = store.read(plan, runs)
-    chosen = plan.seeds[: len({cell.seed for cell in wanted})]
-    return _dataset(plan, stored, chosen)
+    job = Job.of(sweep, profile, runs=runs, device=device, seeds=seeds)
+    return _dataset(job, _trained(job, max_minutes), _seeds_of(job))
+
+
+def _trained(job: Job, max_minutes: float = 5.0) -> Stored:
+    """The store of a job after its missing runs have been trained, if that is a matter of minutes."""
+    places.runs_folder(job.runs, must_exist=job.runs is not None)
+    stored, target = store.read(job), job.target
+    missing = len(set(job.cells) - stored.done)
+    if not missing:
+        return stored
+    needed = timing.time_left(job, stored)
+    if needed.seconds > 60.0 * max_minutes:
+        raise UserError(
+            f"{missing} of {len(job.cells)} runs of {job.plan.sweep.id}, profile {job.plan.profile}, are not stored in "
+            f"{places.runs_folder(job.runs)}, and to train them on this machine ({devices.label(target)}) takes "
+            f"{needed.words}; start it with `{job.command}` (it can be stopped at any moment and goes on by itself), or "
+            "choose a smaller profile"
+        )
+    if execution.train(job, stored=stored).stopped_by:
+        raise KeyboardInterrupt
+    return store.read(job)
 
 
 def load_measured(
-    sweep_id: str,
+    sweep: Sweep | str,
     profile: str = "laptop",
     *,
     runs: str | os.PathLike[str] | None = None,
@@ -102,9 +116,9 @@ def load_measured(
     """Reads runs with their curvature; in the profile ``smoke`` what is missing of it is measured first, in seconds.
 
     Args:
-        sweep_id: id of the sweep, such as ``pinn/convection/lbfgs``.
-        profile: ``smoke``, ``laptop`` or ``paper``.
-        runs: the folder of all stores; by default ``SCIML_RUNS`` of the environment, or ``runs/`` of the repository.
+        sweep: a sweep, or the id of one such as ``pinn/convection/lbfgs``.
+        profile: ``smoke``, ``laptop`` or ``paper``, or one of the sweep's own.
+        runs: the folder of all stores; by default see :func:`~sciml_lib.sweeps.places.runs_folder`.
         device: what trains and measures: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         seeds: only the first so many seeds of the plan; all by default.
 
@@ -114,27 +128,32 @@ def load_measured(
     Raises:
         UserError: as :func:`load_or_train`, or if a run has not been measured; the message says what to type.
     """
-    plan, options = catalog.get(sweep_id).at(profile), {"runs": runs, "device": device, "seeds": seeds}
-    found = load_or_train(sweep_id, profile, **options)
-    left = curvature.left(plan, runs)
+    job = Job.of(sweep, profile, runs=runs, device=device, seeds=seeds)
+    stored = _trained(job)
+    left = curvature.left(job, stored)
+    name = f"{job.plan.sweep.id}, profile {job.plan.profile}"
     if left and profile == "smoke":
-        curvature.measure(sweep_id, profile, runs=runs, device=device, progress=False)
-        found = load_or_train(sweep_id, profile, **options)
+        curvature.measure_job(job, progress=False)
     elif left:
         raise UserError(
-            f"the curvature of {left} runs of {sweep_id}, profile {profile}, is not stored; measure it with "
-            f"`{curvature.command(plan)}` (it can be stopped at any moment and goes on by itself)"
+            f"the curvature of {left} runs of {name}, is not stored; measure it with `{job.typed('measure')}` "
+            "(it can be stopped at any moment and goes on by itself)"
         )
+    found = _dataset(job, stored, _seeds_of(job))
     if "lambda_max" not in found:
         raise UserError(
-            f"no run of {sweep_id}, profile {profile}, has its parameters stored, so there is nothing to measure; train it "
-            f"with `{plan.command}`"
+            f"no run of {name}, has its parameters stored, so there is nothing to measure; train it with `{job.command}`"
         )
     return found
 
 
-def _dataset(plan: Plan, stored: Stored, seeds: tuple[int, ...]) -> xr.Dataset:
+def _seeds_of(job: Job) -> tuple[int, ...]:
+    return job.plan.seeds[: len({cell.seed for cell in job.cells})]
+
+
+def _dataset(job: Job, stored: Stored, seeds: tuple[int, ...]) -> xr.Dataset:
     """Rows as arrays ``[coefficient, n_data, seed]``."""
+    plan = job.plan
     coordinates = {"coefficient": list(plan.coefficients), "n_data": list(plan.n_data), "seed": list(seeds)}
     place = {name: {value: i for i, value in enumerate(values)} for name, values in coordinates.items()}
     shape = tuple(len(values) for values in coordinates.values())
@@ -153,7 +172,7 @@ def _dataset(plan: Plan, stored: Stored, seeds: tuple[int, ...]) -> xr.Dataset:
         for name, value in row.metrics.items():
             arrays[name][at] = value
         status[at] = row.status
-    measured = curvature.read(stored.folder)
+    measured = curvature.read(job)
     if measured:
         arrays |= {name: np.full(shape, np.nan) for name in curvature.QUANTITIES}
     for cell, numbers in measured.items():
@@ -174,12 +193,12 @@ def _dataset(plan: Plan, stored: Stored, seeds: tuple[int, ...]) -> xr.Dataset:
             "cells_planned": len(plan.pairs) * len(seeds),
             "seeds": list(seeds),
             "device": " and ".join(sorted({row.device for row in rows})),
-            "versions": dict(content["versions"]),
+            "versions": manifest.versions_in_words(content),
             "created": content["created"],
             "updated": content["updated"],
             "commit": content["commit"],
             "spec_hash": content["spec_hash"],
-            "library_changed": manifest.library_changed(content, plan),
-            "command": plan.command,
+            "library_changed": int(manifest.library_changed(content, plan)),  # netCDF has no truth values
+            "command": job.command,
         },
     )

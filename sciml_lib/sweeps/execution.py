@@ -20,9 +20,10 @@ from sciml_lib import strategies
 from sciml_lib.errors import UserError
 from sciml_lib.strategies import MemberResult, Progress, TimeLimitReached
 from sciml_lib.strategies.loop import CHECKPOINT_SECONDS
-from sciml_lib.sweeps import catalog, devices, estimate, planner, store
+from sciml_lib.sweeps import planner, store
+from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.planner import Ensemble
-from sciml_lib.sweeps.spec import Cell, Plan, first_seeds
+from sciml_lib.sweeps.spec import Sweep
 from sciml_lib.sweeps.store import Stored, Writer
 
 
@@ -31,14 +32,14 @@ class Report:
     """What a call of :func:`run` did.
 
     Attributes:
-        plan: the sweep and profile.
+        job: what was wanted.
         trained: runs stored by this call.
-        done: runs stored in all.
-        stopped_by: ``""`` if nothing was left to do, else ``"time limit"`` or ``"interrupt"``.
+        done: runs of the profile that are stored in all.
+        stopped_by: ``""`` if nothing is left to do, else what stopped it: ``time limit``, ``Ctrl-C`` or ``SIGTERM``.
         seconds: how long it took.
     """
 
-    plan: Plan
+    job: Job
     trained: int
     done: int
     stopped_by: str
@@ -47,10 +48,15 @@ class Report:
     @property
     def sentence(self) -> str:
         """What was done, and what to type to go on."""
-        text = f"{self.plan.sweep.id}, {self.plan.profile}: {self.done} of {len(self.plan.cells)} runs are stored"
+        plan = self.job.plan
+        text = f"{plan.sweep.id}, {plan.profile}: {self.done} of {len(plan.cells)} runs are stored in {self.job.folder}"
         if self.stopped_by:
-            return f"{text}; stopped by the {self.stopped_by}; go on with `{self.plan.command}`"
+            return f"{text}; stopped by {_ARTICLE.get(self.stopped_by, '')}{self.stopped_by}; go on with `{self.job.command}`"
         return f"{text}, {self.trained} of them by this call"
+
+
+_ARTICLE = {"time limit": "the "}
+_SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 class _Stop(TimeLimitReached):
@@ -58,7 +64,7 @@ class _Stop(TimeLimitReached):
 
 
 def run(
-    sweep_id: str,
+    sweep: Sweep | str,
     profile: str = "laptop",
     *,
     runs: str | os.PathLike[str] | None = None,
@@ -66,21 +72,19 @@ def run(
     seeds: int | None = None,
     time_limit: float | None = None,
     progress: bool = True,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Report:
     """Trains a sweep, or goes on with it; runs that are stored are never trained again.
 
     Ctrl-C and SIGTERM stop it after the present step; a second Ctrl-C at once.
 
     Args:
-        sweep_id: id of the sweep, such as ``pinn/convection/lbfgs``.
-        profile: ``smoke``, ``laptop`` or ``paper``.
-        runs: the folder of all stores; by default ``SCIML_RUNS`` of the environment, or ``runs/`` of the repository.
+        sweep: a sweep, or the id of one such as ``pinn/convection/lbfgs``.
+        profile: ``smoke``, ``laptop`` or ``paper``, or one of the sweep's own.
+        runs: the folder of all stores; by default see :func:`~sciml_lib.sweeps.places.runs_folder`.
         device: ``auto`` (the GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``.
         seeds: only the first so many seeds of the plan; all by default.
         time_limit: seconds after which to stop.
         progress: whether to draw a progress bar.
-        checkpoint_seconds: how often the runs in training are written to the disk.
 
     Returns:
         What was done.
@@ -88,31 +92,50 @@ def run(
     Raises:
         UserError: if an argument is impossible, the store is not in order or in use, or nothing can be written.
     """
-    plan = catalog.get(sweep_id).at(profile)
-    target = devices.resolve(device)
-    wanted = wanted_cells(plan, seeds)
-    if time_limit is not None and not 0 < time_limit < float("inf"):
-        raise UserError(f"time_limit={time_limit} is impossible; give seconds above 0, such as 540")
-    start = time.monotonic()
-    stored = store.read(plan, runs)
-    if set(wanted) <= stored.done and _tidy(stored):
-        return Report(plan, 0, len(stored.done), "", time.monotonic() - start)
-    deadline = None if time_limit is None else start + time_limit
-    one, label = plan.problem(plan.cells[:1]), devices.label(target)
-    names = {"blocks": one.term_names, "metrics": one.metric_names}
-    with _stop_signals() as asked, Writer(plan, runs, **names, device=label) as writer:
+    job = Job.of(sweep, profile, runs=runs, device=device, seeds=seeds, time_limit=time_limit)
+    return train(job, progress=progress)
+
+
+def train(
+    job: Job,
+    *,
+    stored: Stored | None = None,
+    progress: bool = True,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
+) -> Report:
+    """Trains what a job wants and its store does not have; see :func:`run`.
+
+    Args:
+        job: what is wanted.
+        stored: what is in its store, if the caller has read it.
+        progress: whether to draw a progress bar.
+        checkpoint_seconds: how often the runs in training are written to the disk.
+        clock: what tells the time in seconds.
+
+    Raises:
+        UserError: as :func:`run`.
+    """
+    start = clock()
+    stored = store.read(job) if stored is None else stored
+    if set(job.cells) <= stored.done and _tidy(stored):
+        return Report(job, 0, len(stored.done), "", clock() - start)
+    deadline = None if job.time_limit is None else start + job.time_limit
+    target = job.target  # a device that is not there is refused before anything is written
+    with _stop_signals() as asked, Writer(job) as writer:
         before = len(writer.rows)
-        with _Bar(plan, wanted, writer, progress) as bar:
+        with _Bar(job, writer, progress) as bar:
+            trainer = _Trainer(job, writer, bar, asked, deadline, checkpoint_seconds, clock)
             try:
-                for ensemble in planner.ensembles(plan, writer.rows, wanted, writer.folder, target):
-                    _train(ensemble, plan, writer, target, bar, asked, deadline, checkpoint_seconds)
+                for ensemble in planner.ensembles(job, writer.rows, target):
+                    trainer.train(ensemble)
                 stopped_by = ""
             except _Stop:
-                stopped_by = "interrupt"
+                stopped_by = _SIGNALS[asked[0]]
             except TimeLimitReached:
                 stopped_by = "time limit"
         done = len(writer.rows)
-    return Report(plan, done - before, done, stopped_by, time.monotonic() - start)
+    return Report(job, done - before, done, stopped_by, clock() - start)
 
 
 def _tidy(stored: Stored) -> bool:
@@ -121,76 +144,72 @@ def _tidy(stored: Stored) -> bool:
     return not left and os.path.getsize(stored.folder / "cells.csv") == stored.good_bytes
 
 
-def wanted_cells(plan: Plan, seeds: int | None) -> list[Cell]:
-    """The runs of the first so many seeds; all of them if None.
+@dataclass(frozen=True)
+class _Trainer:
+    """What every ensemble of a call is trained with."""
 
-    Raises:
-        UserError: if there are not so many.
-    """
-    chosen = plan.seeds[: first_seeds(seeds, len(plan.seeds))]
-    return [cell for cell in plan.cells if cell.seed in chosen]
+    job: Job
+    writer: Writer
+    bar: _Bar
+    asked: Sequence[int]
+    deadline: float | None
+    checkpoint_seconds: float
+    clock: Callable[[], float]
 
+    def train(self, ensemble: Ensemble) -> None:
+        """Trains one ensemble to its end, every run stored when it ends."""
+        writer, folder = self.writer, self.writer.folder
 
-def _train(
-    ensemble: Ensemble,
-    plan: Plan,
-    writer: Writer,
-    device: torch.device,
-    bar: _Bar,
-    asked: Sequence[int],
-    deadline: float | None,
-    checkpoint_seconds: float,
-) -> None:
-    """Trains one ensemble to its end, every run stored when it ends."""
+        def on_result(index: int, result: MemberResult) -> None:
+            writer.add(ensemble.cells[index], result)
 
-    def on_result(index: int, result: MemberResult) -> None:
-        writer.add(ensemble.cells[index], result)
+        def on_step(progress: Progress) -> None:
+            self.bar.show(ensemble, progress)
+            if self.asked:
+                raise _Stop
 
-    def on_step(progress: Progress) -> None:
-        bar.show(ensemble, progress)
-        if asked:
+        if self.asked:
             raise _Stop
-
-    if asked:
-        raise _Stop
-    problem = plan.problem(ensemble.cells, device)
-    with writer.writing():
-        ensemble.begin(writer.folder)
-        try:
-            strategies.train(
-                problem,
-                [cell.seed for cell in ensemble.cells],
-                plan.strategy,
-                on_result=on_result,
-                width=ensemble.width,
-                checkpoint=ensemble.checkpoint(writer.folder),
-                checkpoint_seconds=checkpoint_seconds,
-                deadline=deadline,
-                progress=on_step,
-            )
-        except torch.cuda.OutOfMemoryError as error:
-            raise UserError(
-                f"the GPU ran out of memory at n_data={ensemble.n_data}: another program may be using it; every run "
-                f"that ended is stored, go on with `{plan.command}`"
-            ) from error
-    lost = [cell for cell in ensemble.cells if cell not in writer.rows]
-    if lost:  # never seen; a silent gap would be trained again for ever
-        raise RuntimeError(f"training ended without a result for {lost[:3]}")
-    for n_data in sorted({cell.n_data for cell in ensemble.cells}):
-        writer.pack(n_data)
-    ensemble.end(writer.folder)
+        problem = self.job.plan.problem(ensemble.cells, self.job.target)
+        with writer.writing():
+            ensemble.begin(folder)
+            try:
+                strategies.train(
+                    problem,
+                    [cell.seed for cell in ensemble.cells],
+                    self.job.plan.strategy,
+                    on_result=on_result,
+                    width=ensemble.width,
+                    checkpoint=ensemble.checkpoint(folder),
+                    checkpoint_seconds=self.checkpoint_seconds,
+                    deadline=self.deadline,
+                    progress=on_step,
+                    clock=self.clock,
+                )
+            except torch.cuda.OutOfMemoryError as error:
+                raise UserError(
+                    f"the GPU ran out of memory at n_data={ensemble.n_data}: another program may be using it; every run "
+                    f"that ended is stored, go on with `{self.job.command}`"
+                ) from error
+        lost = [cell for cell in ensemble.cells if cell not in writer.rows]
+        if lost:  # never seen; a silent gap would be trained again for ever
+            raise RuntimeError(f"training ended without a result for {lost[:3]}")
+        for n_data in sorted({cell.n_data for cell in ensemble.cells}):
+            writer.pack(n_data)
+        ensemble.end(folder)
 
 
 class _Bar:
     """The progress bar: runs weighted by their cost, those in training by the share of their budget they have used."""
 
-    def __init__(self, plan: Plan, wanted: Sequence[Cell], writer: Writer, visible: bool) -> None:
-        self._writer, self._wanted = writer, wanted
+    def __init__(self, job: Job, writer: Writer, visible: bool) -> None:
+        self._writer, self._wanted = writer, job.cells
+        self._cost = job.plan.cost
         options: dict[str, Any] = {} if visible else {"disable": True}  # left out, TQDM_DISABLE decides
         self._bar = tqdm(
-            total=sum(map(_cost, wanted)),
-            initial=sum(_cost(cell) for cell in wanted if cell in writer.rows),
-            desc=f"{plan.sweep.id} ({plan.profile})",
+            total=sum(map(self._cost, job.cells)),
+            initial=sum(self._cost(cell) for cell in job.cells if cell in writer.rows),
+            desc=f"{job.plan.sweep.id} ({job.plan.profile})",
             bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
             mininterval=0.5 if sys.stderr.isatty() else 30.0,
             smoothing=0.0,
@@ -212,19 +231,14 @@ class _Bar:
         ended = [rows[cell] for cell in ensemble.cells if cell in rows]
         budget = progress.expected_evaluations / progress.total
         used = max(0, progress.evaluations - sum(row.evaluations for row in ended)) / budget
-        partial = min(used, len(ensemble.cells) - len(ended)) * _cost(ensemble.cells[0])
+        partial = min(used, len(ensemble.cells) - len(ended)) * self._cost(ensemble.cells[0])
         done = [cell for cell in self._wanted if cell in rows]
         self._bar.set_postfix_str(
             f"{len(done)} of {len(self._wanted)} runs, {progress.running} in training at n_data={ensemble.n_data}",
             refresh=False,
         )
-        position = min(sum(map(_cost, done)) + partial, self._bar.total)
+        position = min(sum(map(self._cost, done)) + partial, self._bar.total)
         self._bar.update(position - self._bar.n)
-
-
-def _cost(cell: Cell) -> float:
-    """What a run costs, in points."""
-    return cell.n_data + estimate.CONDITION_POINTS
 
 
 @contextmanager

@@ -1,107 +1,145 @@
-"""``manifest.json``: what a store belongs to and where it comes from."""
+"""``manifest.json``: what a store belongs to, and who trained what when."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sciml_lib import keeper
 from sciml_lib.errors import UserError
 from sciml_lib.sweeps import provenance
+from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.spec import Plan
 
 NAME = "manifest.json"
+
+
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _is_commit(value: Any) -> bool:
+    return isinstance(value, str) and (not value or re.fullmatch(r"[0-9a-f]{40}", value) is not None)
+
+
+def _is_date(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and datetime.fromisoformat(value) is not None
+    except ValueError:
+        return False
+
+
+def _is_text_by_text(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(one, str) for pair in value.items() for one in pair)
+
+
+def _is_calls(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(one, dict) and {"library", "commit", "ended", "versions"} <= set(one) for one in value
+    )
+
+
 _EXPECTED = {
-    "sweep": str,
-    "profile": str,
-    "specification": dict,
-    "spec_hash": str,
-    "cells_planned": int,
-    "blocks": list,
-    "versions": dict,
-    "devices": list,
-    "commit": str,
-    "library": list,
-    "created": str,
-    "updated": str,
+    "sweep": ("a text", lambda value: isinstance(value, str)),
+    "profile": ("a text", lambda value: isinstance(value, str)),
+    "specification": ("an object", lambda value: isinstance(value, dict)),
+    "spec_hash": ("a text", lambda value: isinstance(value, str)),
+    "cells_planned": ("a whole number", lambda value: type(value) is int),
+    "blocks": ("a list of names", _is_list_of_text),
+    "metrics": ("a list of names", _is_list_of_text),
+    "versions": ("versions by package", _is_text_by_text),
+    "devices": ("a list of names", _is_list_of_text),
+    "commit": ("a commit", _is_commit),
+    "library": ("a list of fingerprints", _is_list_of_text),
+    "revalidated": ("a list of fingerprints", _is_list_of_text),
+    "created": ("a date", _is_date),
+    "updated": ("a date", _is_date),
+    "calls": ("a list of calls", _is_calls),
 }
+_OPTIONAL = {"metrics", "revalidated", "calls"}
 
 
 def fresh(plan: Plan, blocks: Sequence[str], metrics: Sequence[str] = ()) -> dict[str, Any]:
     """The manifest of a store without a row."""
     names = {"blocks": list(blocks)} | ({"metrics": list(metrics)} if metrics else {})
-    return {"sweep": plan.sweep.id, "profile": plan.profile, **names, "created": _now()}
+    return {"sweep": plan.sweep.id, "profile": plan.profile, **names, "created": keeper.now()}
 
 
-def updated(manifest: dict[str, Any], plan: Plan, device: str) -> dict[str, Any]:
-    """The manifest with today's date, this library, and everything that the plan says."""
-    digest = provenance.library_digest(plan.modules)
-    return {
-        "sweep": manifest["sweep"],
-        "profile": manifest["profile"],
-        "title": plan.sweep.title,
-        "specification": plan.specification,
-        "spec_hash": plan.hash,
-        "cells_planned": len(plan.cells),
-        **{name: manifest[name] for name in ("blocks", "metrics") if name in manifest},
-        "versions": provenance.versions(),
-        "devices": sorted({*manifest.get("devices", ()), device}),
-        "commit": provenance.commit(),
-        "library": [*(d for d in manifest.get("library", ()) if d != digest), digest],
+def described(manifest: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    """The manifest with everything that the plan says now; what it says of the rows stays."""
+    names = {name: manifest[name] for name in ("blocks", "metrics") if name in manifest}
+    said = {"sweep": manifest["sweep"], "profile": manifest["profile"], "title": plan.sweep.title}
+    said |= {"specification": json.loads(json.dumps(plan.specification)), "spec_hash": plan.hash}
+    said |= {"cells_planned": len(plan.cells), **names}
+    return said | {name: value for name, value in manifest.items() if name not in said}
+
+
+def updated(manifest: dict[str, Any], plan: Plan, call: dict[str, Any]) -> dict[str, Any]:
+    """The manifest with everything that the plan says, and with what a call did.
+
+    Args:
+        manifest: as it was, see :func:`fresh` for a new one.
+        plan: what the call trains.
+        call: how it trains, see :func:`~sciml_lib.sweeps.provenance.this_call`.
+    """
+    library = [d for d in manifest.get("library", ()) if d != call["library"]]
+    return described(manifest, plan) | {
+        "versions": call["versions"],
+        "devices": sorted({*manifest.get("devices", ()), call["device"]}),
+        "commit": call["commit"],
+        "library": [*library, call["library"]],
         "created": manifest["created"],
-        "updated": _now(),
+        "updated": call["ended"],
+        "calls": provenance.with_call(manifest.get("calls", ()), call),
     }
 
 
-def dumped(manifest: dict[str, Any]) -> bytes:
-    """The text of the file."""
-    return (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def read(path: Path, plan: Plan) -> dict[str, Any]:
-    """Reads a manifest and checks that it belongs to the plan.
+def read(path: Path, job: Job) -> dict[str, Any] | None:
+    """Reads a manifest and checks that it belongs to the plan; None if there is none.
 
     Raises:
         UserError: if it is damaged, or belongs to another sweep, profile or specification.
     """
-    mend = f"restore it, or put the store aside and train anew: `{plan.command} --restart`"
-    try:
-        manifest = json.loads(path.read_bytes().decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise UserError(f"{path} is damaged (it is no JSON); {mend}") from None
-    if not isinstance(manifest, dict):
-        raise UserError(f"{path} is damaged (it is no JSON object); {mend}")
-    for name, kind in _EXPECTED.items():
-        if not isinstance(manifest.get(name), kind):
-            raise UserError(f"{path} is damaged ({name!r} is missing or is no {kind.__name__}); {mend}")
+    plan, remedy = job.plan, f"restore it, or put the store aside and train anew: `{job.restart}`"
+    manifest = keeper.read_json(path, remedy)
+    if manifest is None:
+        return None
+    for name, (words, fits) in _EXPECTED.items():
+        if not (name in manifest or name in _OPTIONAL) or (name in manifest and not fits(manifest[name])):
+            raise UserError(f"{path} is damaged ({name!r} is missing or is not {words}); {remedy}")
     ours, theirs = (plan.sweep.id, plan.profile), (manifest["sweep"], manifest["profile"])
     if ours != theirs:
         raise UserError(
             f"{path} belongs to {theirs[0]}, profile {theirs[1]}, and not to {ours[0]}, profile {ours[1]}; "
-            f"move the folder to where it belongs, or put it aside and train anew: `{plan.command} --restart`"
+            f"move the folder to where it belongs, or put it aside and train anew: `{job.restart}`"
         )
-    if manifest["spec_hash"] != plan.hash:
+    differs = _difference(manifest["specification"], plan)
+    if manifest["spec_hash"] != plan.hash or differs:
+        what = f"its {', '.join(differs)} differ" if differs else "its spec_hash differs"
         raise UserError(
-            f"{path} was made with another specification ({_difference(manifest, plan)}); its runs are not those of "
-            f"the catalog; put it aside and train anew: `{plan.command} --restart` (nothing is deleted)"
+            f"{path} was made with another specification ({what}); its runs are not those of "
+            f"the sweep as it is now; put it aside and train anew: `{job.restart}` (nothing is deleted)"
         )
     return manifest
 
 
 def library_changed(manifest: dict[str, Any], plan: Plan) -> bool:
-    """Whether any row may have been trained by other code than there is now, and that was not confirmed to be as good."""
-    present = provenance.library_digest(plan.modules)
-    return manifest["library"] != [present] and present not in manifest.get("revalidated", ())
+    """Whether any row may have been trained by other code than there is now, and that was not shown to give the same."""
+    present = provenance.library_digest(plan.code)
+    made = {*manifest["library"], present}
+    return made != {present} and not made <= set(manifest.get("revalidated", ()))
 
 
-def _difference(manifest: dict[str, Any], plan: Plan) -> str:
-    """What differs, in a few words."""
-    theirs = manifest["specification"]
-    names = [name for name, value in plan.recipe.items() if theirs.get(name) != json.loads(json.dumps(value))]
-    return f"its {', '.join(names)} differ" if names else "its spec_hash differs"
+def versions_in_words(manifest: dict[str, Any]) -> str:
+    """The packages that trained the rows, see :func:`~sciml_lib.sweeps.provenance.versions_in_words`."""
+    return provenance.versions_in_words((*(call["versions"] for call in manifest.get("calls", ())), manifest["versions"]))
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _difference(theirs: dict[str, Any], plan: Plan) -> list[str]:
+    """Which parts of a stored specification are not those of the plan's recipe."""
+    ours = json.loads(json.dumps(plan.recipe))
+    return [name for name, value in ours.items() if theirs.get(name) != value]

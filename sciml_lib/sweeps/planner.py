@@ -1,8 +1,8 @@
 """From the runs that are missing to ensembles that fit the memory, and back to them after a stop.
 
 Which runs train together is the plan's word. An ensemble that has begun leaves two files in its store until it ends:
-``.checkpoint-n<n_data>-<identity>.json``, its members, and ``....pt``, where they are. After a stop the same members go
-on, although some of them may have their row by then.
+``.checkpoint-n<n_data>-<identity>.json``, its members, and, after the first half minute, ``....pt``, where they are. After
+a stop the same members go on, although some of them may have their row by then.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import warnings
 import zipfile
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,10 +18,12 @@ from pathlib import Path
 
 import torch
 
+from sciml_lib import keeper
 from sciml_lib.errors import UserError
 from sciml_lib.problems import Problem
 from sciml_lib.strategies import memory_per_member
-from sciml_lib.sweeps import devices, store
+from sciml_lib.sweeps import devices
+from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.spec import Cell, Plan
 
 
@@ -58,31 +60,23 @@ class Ensemble:
 
     def begin(self, folder: Path) -> None:
         """Writes down its members before they train."""
-        store.replace(self.checkpoint(folder).with_suffix(".json"), self.record)
+        keeper.replace(self.checkpoint(folder).with_suffix(".json"), self.record)
 
     def end(self, folder: Path) -> None:
         """Removes its files after they have trained."""
         _discard(self.checkpoint(folder))
 
 
-def ensembles(
-    plan: Plan,
-    done: Collection[Cell],
-    wanted: Iterable[Cell],
-    folder: Path,
-    device: torch.device,
-    *,
-    memory: int | None = None,
-) -> list[Ensemble]:
+def ensembles(job: Job, done: Collection[Cell], device: torch.device, *, memory: int | None = None) -> list[Ensemble]:
     """Plans the runs that are wanted and not stored, the cheap amounts of data first.
 
-    An ensemble that was stopped goes on as it was, if all of its missing members are wanted.
+    An ensemble that was stopped goes on as it was, if all of its missing members are wanted: from its checkpoint, or
+    from the start where it was stopped before the first one, since other company would change its members' last digits.
 
     Args:
-        plan: the sweep and profile.
+        job: what is wanted, and the store in which checkpoints are looked for; files of ensembles that have ended are
+            removed.
         done: runs that are stored.
-        wanted: runs to train.
-        folder: the store, where checkpoints are looked for; files of ensembles that have ended are removed.
         device: what trains.
         memory: bytes there are; measured by default.
 
@@ -92,14 +86,15 @@ def ensembles(
     Raises:
         UserError: if not even one run fits the memory.
     """
-    missing = [cell for cell in wanted if cell not in set(done)]
+    plan, folder, done = job.plan, job.folder, set(done)
+    missing = [cell for cell in job.cells if cell not in done]
     memory = devices.memory_budget(device) if memory is None else memory
     planned: list[Ensemble] = []
     for record in sorted(folder.glob(".checkpoint-*.json")):
         ensemble = _resumable(record, plan)
-        if ensemble is None or set(ensemble.cells) <= set(done):
+        if ensemble is None or set(ensemble.cells) <= done:
             _discard(record)
-        elif set(ensemble.cells) - set(done) <= set(missing):
+        elif set(ensemble.cells) - done <= set(missing):
             if ensemble.width <= slots(plan, ensemble.cells, device, memory):
                 planned.append(ensemble)
                 missing = [cell for cell in missing if cell not in ensemble.cells]
@@ -151,7 +146,7 @@ def _resumable(record: Path, plan: Plan) -> Ensemble | None:
         warnings.warn(f"{record} does not belong to {plan.sweep.id}, {plan.profile}; it is ignored", stacklevel=3)
         return None
     if not checkpoint.exists():
-        return None
+        return ensemble
     try:
         with zipfile.ZipFile(checkpoint) as archive:
             damaged = archive.testzip() is not None

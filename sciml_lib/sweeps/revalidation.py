@@ -1,4 +1,4 @@
-"""Confirms that stored runs stand although the library has changed since.
+"""Shows that stored runs stand although the library has changed since.
 
 A change of the code marks the figures of every store that it could have touched. Most changes touch no number. To show
 that, the smallest profile of the sweep is trained twice side by side, by the code of the commit that made the store and by
@@ -17,22 +17,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
-
+from sciml_lib import keeper
 from sciml_lib.errors import UserError
-from sciml_lib.sweeps import catalog, manifest, provenance, store
-from sciml_lib.sweeps.spec import Plan
+from sciml_lib.sweeps import dataset, manifest, plugins, provenance, store
+from sciml_lib.sweeps.job import Job
+from sciml_lib.sweeps.spec import Sweep
 
 SMALLEST = "smoke"
 
 
-def revalidate(sweep_id: str, profile: str = "laptop", runs: str | os.PathLike[str] | None = None) -> str:
+def revalidate(sweep: Sweep | str, profile: str = "laptop", runs: str | os.PathLike[str] | None = None) -> str:
     """Compares the code that made a store with the present one, and notes in its manifest if both give the same numbers.
 
+    A store that was made by several versions of the code is compared with each of them.
+
     Args:
-        sweep_id: id of the sweep.
+        sweep: a sweep, or the id of one.
         profile: whose store is meant; what is trained for the comparison is always ``smoke``.
-        runs: the folder of all stores; by default ``SCIML_RUNS`` of the environment, or ``runs/`` of the repository.
+        runs: the folder of all stores; by default see :func:`~sciml_lib.sweeps.places.runs_folder`.
 
     Returns:
         What was found, in a sentence.
@@ -40,31 +42,45 @@ def revalidate(sweep_id: str, profile: str = "laptop", runs: str | os.PathLike[s
     Raises:
         UserError: if nothing is stored, the code that made it is not to be had, or the numbers differ.
     """
-    plan = catalog.get(sweep_id).at(profile)
-    content = store.read(plan, runs).manifest
-    if not content:
-        raise UserError(f"no runs of {sweep_id}, profile {profile}, are stored; train them with `{plan.command}`")
-    if not manifest.library_changed(content, plan):
-        return f"{sweep_id}, {profile}: the library has not changed since; there is nothing to revalidate"
-    if len(content["library"]) != 1:
-        raise UserError(f"{sweep_id}, {profile}, was trained by several versions of the library; that cannot be confirmed")
-    with tempfile.TemporaryDirectory() as folder, _checkout(content["commit"], Path(folder) / "code") as code:
-        made = {name: _train(sweep_id, root, Path(folder) / name) for name, root in (("old", code), ("new", store.ROOT))}
-    if made["old"].library != content["library"][0]:
+    job = Job.of(sweep, profile, runs=runs)
+    content, name = dataset.read_some(job).manifest, f"{job.plan.sweep.id}, {profile}"
+    if not manifest.library_changed(content, job.plan):
+        return f"{name}: the library has not changed since; there is nothing to revalidate"
+    if SMALLEST not in job.plan.sweep.profiles:
+        raise UserError(f"{name}, has no profile {SMALLEST}, which is what is trained for the comparison; give it one")
+    present = provenance.library_digest(job.plan.code)
+    known = set(content.get("revalidated", ()))
+    made_by = {call["library"]: call["commit"] for call in content.get("calls", ())}
+    versions = [digest for digest in content["library"] if digest != present and not (digest in known and present in known)]
+    for digest in versions:
+        _check_commit(made_by.get(digest, content["commit"]))
+    with tempfile.TemporaryDirectory() as folder:
+        new = _train(job, provenance.ROOT, Path(folder) / "new")
+        for digest in versions:
+            _compare(job, digest, made_by.get(digest, content["commit"]), new, Path(folder))
+    _note(job, {present, *content["library"]})
+    commits = ", ".join(made_by.get(digest, content["commit"])[:7] for digest in versions)
+    return (
+        f"{name}: {len(new.rows)} runs of the profile {SMALLEST} are the same to the last bit by commit "
+        f"{commits} and by the present library; the manifest says so now"
+    )
+
+
+def _compare(job: Job, digest: str, commit: str, new: _Made, folder: Path) -> None:
+    """Trains by the code of a commit and refuses if that is not the code, or its numbers are others."""
+    sweep_id = job.plan.sweep.id
+    with _checkout(commit, folder / f"code-{commit[:7]}") as code:
+        old = _train(job, code, folder / f"old-{commit[:7]}")
+    if old.library != digest:
         raise UserError(
-            f"commit {content['commit'][:7]} does not hold the code that trained {sweep_id}, {profile} (it was changed "
+            f"commit {commit[:7]} does not hold the code that trained {sweep_id}, {job.plan.profile} (it was changed "
             "and not committed); its runs can only be trained anew"
         )
-    if made["old"].rows != made["new"].rows:
+    if old.rows != new.rows:
         raise UserError(
-            f"{sweep_id}: the code of commit {content['commit'][:7]} and the present one give different numbers in the "
-            f"profile {SMALLEST}; the mark stays until the runs are trained anew: `{plan.command} --restart`"
+            f"{sweep_id}: the code of commit {commit[:7]} and the present one give different numbers in the "
+            f"profile {SMALLEST}; the mark stays until the runs are trained anew: `{job.restart}`"
         )
-    _note(plan, runs)
-    return (
-        f"{sweep_id}, {profile}: {len(made['new'].rows)} runs of the profile {SMALLEST} are the same to the last bit by commit "
-        f"{content['commit'][:7]} and by the present library; the manifest says so now"
-    )
 
 
 class _Made:
@@ -77,42 +93,50 @@ class _Made:
         self.library = json.loads((folder / manifest.NAME).read_text(encoding="utf-8"))["library"][-1]
 
 
-def _train(sweep_id: str, code: Path, runs: Path) -> _Made:
+def _train(job: Job, code: Path, runs: Path) -> _Made:
+    sweep_id, plugin = job.plan.sweep.id, plugins.origin(job.plan.sweep)
+    if plugin is None:
+        raise UserError(f"{sweep_id} was made in a script; put it into a module and name that by --plugin to revalidate it")
     command = [sys.executable, "-m", "sciml_lib", "run", sweep_id, "--profile", SMALLEST, "--device", "cpu", "--quiet"]
+    command += ["--plugin", str(Path(plugin).resolve() if plugin.endswith(".py") else plugin)] if plugin else []
     # One thread: with more, the order of a sum may depend on how busy the machine is.
     environment = os.environ | {"PYTHONPATH": str(code), "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
     done = subprocess.run([*command, "--runs", str(runs)], cwd=code, env=environment, capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UserError(f"the code in {code} could not train {sweep_id}, profile {SMALLEST} ({last}); nothing is confirmed")
+        raise UserError(f"the code in {code} could not train {sweep_id}, profile {SMALLEST} ({last}); nothing is revalidated")
     return _Made(runs / sweep_id / SMALLEST)
 
 
-@contextmanager
-def _checkout(commit: str, folder: Path) -> Iterator[Path]:
-    """The files of a commit in a folder of their own."""
-    git = ["git", "-C", str(store.ROOT), "worktree"]
+def _check_commit(commit: str) -> None:
+    """Refuses a commit that cannot be checked out."""
+    git = ["git", "-C", str(provenance.ROOT), "cat-file", "-e", f"{commit}^{{commit}}"]
     try:
-        subprocess.run([*git, "add", "--detach", str(folder), commit], capture_output=True, text=True, check=True)
+        subprocess.run(git, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         raise UserError(
             f"commit {commit[:7] or '(not recorded)'} is not in this repository, so the code that made the store cannot be "
             "compared; fetch it, or train the runs anew"
         ) from None
+
+
+@contextmanager
+def _checkout(commit: str, folder: Path) -> Iterator[Path]:
+    """The files of a commit in a folder of their own."""
+    git = ["git", "-C", str(provenance.ROOT), "worktree"]
+    subprocess.run([*git, "add", "--detach", str(folder), commit], capture_output=True, text=True, check=True)
     try:
         yield folder
     finally:
         subprocess.run([*git, "remove", "--force", str(folder)], capture_output=True, check=False)
 
 
-def _note(plan: Plan, runs: str | os.PathLike[str] | None) -> None:
-    """Writes the fingerprint of the present library into the manifest, as one that gives the same numbers."""
-    folder = store.folder_of(plan, runs)
-    lock = FileLock(folder / ".lock")
-    store.take(lock, folder)
-    try:
-        content = store.read(plan, runs).manifest
-        content["revalidated"] = sorted({*content.get("revalidated", ()), provenance.library_digest(plan.modules)})
-        store.replace(folder / manifest.NAME, manifest.dumped(content))
-    finally:
-        lock.release()
+def _note(job: Job, same: set[str]) -> None:
+    """Writes into the manifest which fingerprints of the library give the same numbers."""
+    with (
+        keeper.writing(job.folder, "nothing was changed", f"give `{job.typed('revalidate')}` again"),
+        keeper.locked(job.folder),
+    ):
+        content = store.read(job).manifest
+        content["revalidated"] = sorted({*content.get("revalidated", ()), *same})
+        keeper.replace(job.folder / manifest.NAME, keeper.dumped(content))

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sciml_lib import keeper
 from sciml_lib.errors import UserError
 from sciml_lib.optim import Status
 from sciml_lib.strategies import MemberResult
+from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.spec import Cell, Plan
 
-STATUSES = tuple(status.label for status in Status if status is not Status.RUNNING)
-"""How a run can end."""
-
 SUM_TOLERANCE = 1e-3
-"""The blocks of a stored loss add up to it within this relative error; float32 leaves about 1e-6."""
+"""The terms of a stored loss add up to it within this relative error; float32 leaves about 1e-6."""
+
+LONGEST_NUMBER = 40
+"""No number of a row has more characters."""
+
+
+def statuses(plan: Plan) -> tuple[str, ...]:
+    """How a run can end: as its optimiser says, or as the evaluation of its family of models does."""
+    return (*(status.label for status in Status if status is not Status.RUNNING), *plan.sweep.setup.outcomes)
 
 
 @dataclass(frozen=True)
@@ -66,13 +73,13 @@ def header(blocks: Sequence[str], metrics: Sequence[str] = ()) -> str:
     return ",".join([*columns, "test_error", *metrics, "iterations", "evaluations", "seconds", "device"]) + "\n"
 
 
-def read(path: Path, plan: Plan, blocks: Sequence[str], metrics: Sequence[str] = ()) -> tuple[list[Row], int]:
+def read(path: Path, job: Job, blocks: Sequence[str], metrics: Sequence[str] = ()) -> tuple[list[Row], int]:
     """Reads the table and checks every line of it.
 
     Args:
         path: the file; one that does not exist is an empty table.
-        plan: what may be in it.
-        blocks: names of the residual blocks.
+        job: what may be in it, and the words of the remedy.
+        blocks: names of the terms of the loss.
         metrics: names of further numbers of a run.
 
     Returns:
@@ -83,7 +90,7 @@ def read(path: Path, plan: Plan, blocks: Sequence[str], metrics: Sequence[str] =
         UserError: names the file, the line, what is wrong with it and what to do.
     """
     head = header(blocks, metrics)
-    data = path.read_bytes() if path.exists() else b""
+    data = keeper.read_bytes(path) or b""
     whole = data.rstrip(b"\0")  # a power cut can leave zeros where the last line should be
     good = whole.rfind(b"\n") + 1
     if good < len(data):
@@ -91,77 +98,92 @@ def read(path: Path, plan: Plan, blocks: Sequence[str], metrics: Sequence[str] =
         warnings.warn(f"{path}: {lost} and is left out; that run will be trained again", stacklevel=2)
     if good == 0:
         if whole and not head.encode().startswith(whole):
-            raise _error(path, 1, f"it begins with {whole[:40]!r}, which is no table of this sweep", plan)
+            raise _error(path, 1, f"it begins with {whole[:40]!r}, which is no table of this sweep", job)
         return [], 0
     try:
         lines = data[:good].decode("utf-8").split("\n")[:-1]
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise _error(path, line, "it is not text", plan) from None
+        raise _error(path, line, "it is not text", job) from None
     lines = [line.removesuffix("\r") for line in lines]
     if lines[0] + "\n" != head:
-        raise _error(path, 1, f"the columns are not {head.strip()}", plan)
+        raise _error(path, 1, f"the columns are not {head.strip()}", job)
     rows: list[Row] = []
+    plan, endings = job.plan, statuses(job.plan)
     planned, first = set(plan.cells), {}
     for number, line in enumerate(lines[1:], start=2):
         try:
-            row = _parse(line, blocks, metrics)
+            row = _parse(line, blocks, metrics, endings)
             if row.cell not in planned:
                 raise ValueError(f"{_words(row.cell, plan)} is not in the plan of {plan.sweep.id}, {plan.profile}")
             if row.cell in first:
                 raise ValueError(f"{_words(row.cell, plan)} is already in line {first[row.cell]}")
         except ValueError as error:
-            raise _error(path, number, str(error), plan) from None
+            raise _error(path, number, str(error), job) from None
         first[row.cell] = number
         rows.append(row)
     return rows, good
 
 
-def _parse(line: str, blocks: Sequence[str], metrics: Sequence[str]) -> Row:
+def _parse(line: str, blocks: Sequence[str], metrics: Sequence[str], endings: Sequence[str]) -> Row:
     """Reads one line; a ValueError says what is wrong with it."""
     names = header(blocks, metrics).strip().split(",")
     fields = line.split(",")
     if len(fields) != len(names):
         raise ValueError(f"{len(names)} fields are expected, not {len(fields)}")
     text = dict(zip(names, fields, strict=True))
-    cell = Cell(_number(text, "coefficient"), _count(text, "n_data"), _count(text, "seed"))
-    if not math.isfinite(cell.coefficient):
-        raise ValueError(f"coefficient={text['coefficient']!r} is not finite")
-    if text["status"] not in STATUSES:
-        raise ValueError(f"status={text['status']!r} is none of {', '.join(STATUSES)}")
+    if text["status"] not in endings:
+        raise ValueError(f"status={text['status']!r} is none of {', '.join(endings)}")
     row = Row(
-        cell=cell,
+        cell=Cell(number(text, "coefficient"), count(text, "n_data"), count(text, "seed")),
         status=text["status"],
-        train_loss=_number(text, "train_loss"),
-        terms={name: _number(text, f"loss_{name}") for name in blocks},
-        test_error=_number(text, "test_error"),
-        iterations=_count(text, "iterations"),
-        evaluations=_count(text, "evaluations"),
-        seconds=_number(text, "seconds"),
+        train_loss=number(text, "train_loss"),
+        terms={name: number(text, f"loss_{name}") for name in blocks},
+        test_error=number(text, "test_error"),
+        iterations=count(text, "iterations"),
+        evaluations=count(text, "evaluations"),
+        seconds=number(text, "seconds"),
         device=text["device"],
-        metrics={name: _number(text, name) for name in metrics},
+        metrics={name: number(text, name) for name in metrics},
     )
-    for name in ("train_loss", "test_error", "seconds", *(f"loss_{name}" for name in blocks)):
-        if _number(text, name) < 0:
-            raise ValueError(f"{name}={text[name]!r} is negative")
-    if not math.isfinite(row.seconds):
-        raise ValueError(f"seconds={text['seconds']!r} is not finite")
-    total = sum(row.terms.values())
-    if not math.isclose(total, row.train_loss, rel_tol=SUM_TOLERANCE) and math.isfinite(total + row.train_loss):
-        raise ValueError(f"train_loss={text['train_loss']} is not the sum {total:.6g} of its blocks")
+    _check(row, text)
     return row
 
 
-def _number(text: dict[str, str], name: str) -> float:
+def _check(row: Row, text: dict[str, str]) -> None:
+    """Refuses numbers that no training can have given; a ValueError says which."""
+    for name in ("coefficient", "seconds"):
+        if not math.isfinite(float(text[name])):
+            raise ValueError(f"{name}={text[name]!r} is not finite")
+    for name in ("train_loss", "test_error", "seconds", *(f"loss_{name}" for name in row.terms)):
+        if float(text[name]) < 0:
+            raise ValueError(f"{name}={text[name]!r} is negative")
+    # Means over seeds tell a run that blew up from one that is missing by its status, so the two must agree.
+    known = math.isfinite(row.train_loss) and not math.isnan(row.test_error)
+    if not known and row.status != Status.DIVERGED.label:
+        raise ValueError(
+            f"train_loss={text['train_loss']} and test_error={text['test_error']} are those of a run that diverged, and "
+            f"its status is {row.status}"
+        )
+    total = sum(row.terms.values())
+    if not math.isclose(total, row.train_loss, rel_tol=SUM_TOLERANCE) and math.isfinite(total + row.train_loss):
+        raise ValueError(f"train_loss={text['train_loss']} is not the sum {total:.6g} of its terms")
+
+
+def number(text: Mapping[str, str], name: str) -> float:
+    """A field as a number; a ValueError says what is wrong with it."""
     try:
-        return float(text[name])
+        if len(text[name]) <= LONGEST_NUMBER and text[name].isascii() and "_" not in text[name]:
+            return float(text[name])
     except ValueError:
-        raise ValueError(f"{name}={text[name]!r} is not a number") from None
+        pass
+    raise ValueError(f"{name}={text[name][:LONGEST_NUMBER]!r} is not a number")
 
 
-def _count(text: dict[str, str], name: str) -> int:
-    if not (text[name].isascii() and text[name].isdigit()):
-        raise ValueError(f"{name}={text[name]!r} is not a whole number")
+def count(text: Mapping[str, str], name: str) -> int:
+    """A field as a whole number from 0 on; a ValueError says what is wrong with it."""
+    if not (text[name].isascii() and text[name].isdigit() and len(text[name]) <= LONGEST_NUMBER):
+        raise ValueError(f"{name}={text[name][:LONGEST_NUMBER]!r} is not a whole number")
     return int(text[name])
 
 
@@ -170,7 +192,7 @@ def _words(cell: Cell, plan: Plan) -> str:
     return f"the run {name}={cell.coefficient:g}, n_data={cell.n_data}, seed={cell.seed}"
 
 
-def _error(path: Path, line: int, what: str, plan: Plan) -> UserError:
+def _error(path: Path, line: int, what: str, job: Job) -> UserError:
     mend = "the run will be trained again" if line > 1 else "what it held will be trained again"
-    remove = "delete that line" if line > 1 else f"move the file away (or `{plan.command} --restart`)"
+    remove = "delete that line" if line > 1 else f"move the file away (or `{job.restart}`)"
     return UserError(f"{path}, line {line}: {what}; restore the file, or {remove}: {mend}")

@@ -71,6 +71,17 @@ class PINNSetup:
         """The problem's module."""
         return (PINN.__module__,)
 
+    outcomes = {}
+
+    def term_names(self, system):
+        return PINN(system, self.network(), [system.coefficient_range[0] + 1.0], 10).term_names
+
+    def metric_names(self, system):
+        return ()
+
+    def cost(self, n_data):
+        return n_data + 500.0
+
     def problem(self, system: System, coefficients: Sequence[float], n_data: Sequence[int], device: Any = "cpu") -> PINN:
         """The ensemble of some runs with one amount of data."""
         (n,) = set(n_data)
@@ -117,6 +128,17 @@ class NeuralODESetup:
     def modules(self) -> tuple[str, ...]:
         """The problem's module."""
         return (NeuralODE.__module__,)
+
+    outcomes = {}
+
+    def term_names(self, system):
+        return ("data", "residual") if self.physics else ("data",)
+
+    def metric_names(self, system):
+        return ("one_step_mse",)
+
+    def cost(self, n_data):
+        return float(n_data)
 
     def problem(self, system: System, coefficients: Sequence[float], n_data: Sequence[int], device: Any = "cpu") -> NeuralODE:
         """The ensemble of some runs."""

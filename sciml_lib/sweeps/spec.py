@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-from collections.abc import Iterable, Sequence
+import operator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -16,6 +17,13 @@ from sciml_lib.errors import UserError, unknown
 from sciml_lib.problems import Problem
 from sciml_lib.strategies import Strategy, train
 from sciml_lib.sweeps.setups import PINNSetup, Setup
+from sciml_lib.systems import System
+
+LARGEST = 3.4e38
+"""Largest coefficient: beyond it single precision has no number."""
+
+_PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_ID, _PROFILE = re.compile(rf"{_PART}/{_PART}/{_PART}"), re.compile(_PART)
 
 
 class Cell(NamedTuple):
@@ -54,9 +62,10 @@ class Sweep:
     """Many training runs that differ in a coefficient, an amount of data and a seed.
 
     Attributes:
-        id: readable name, ``<family>/<system>/<variant>``.
+        id: readable name, ``<family>/<system>/<variant>``; letters, digits, ``.``, ``_`` and ``-``.
         title: what it is, in a few words.
-        system: name of the equation in :mod:`sciml_lib.systems`.
+        system: the equation: one of :mod:`sciml_lib.systems`, by name or made with constants of your own, or your own
+            subclass of :class:`~sciml_lib.systems.SpaceTimeSystem` or :class:`~sciml_lib.systems.Dynamics`.
         strategy: the recipe of every run.
         seeds: seeds of the initial parameters.
         reading: one sentence: whose word is followed where the paper and its released code differ.
@@ -64,7 +73,8 @@ class Sweep:
         n_data: amounts of data: residual points, or observed states.
         pairs: the (coefficient, n_data) to train, where they are no full grid; then the two above follow from it.
         setup: the family of models, with its own numbers.
-        profiles: what each profile reduces, by name; the name of another profile where the two are the same runs.
+        profiles: what each profile reduces, by name; the name of another profile where the two are the same runs. By
+            default there is one, ``laptop``, with everything.
 
     Raises:
         UserError: if a number is impossible; it says which numbers are possible.
@@ -72,25 +82,36 @@ class Sweep:
 
     id: str
     title: str
-    system: str
+    system: System
     strategy: Strategy
     seeds: tuple[int, ...]
-    reading: str
+    reading: str = ""
     coefficients: tuple[float, ...] = ()
     n_data: tuple[int, ...] = ()
     pairs: tuple[tuple[float, int], ...] | None = None
     setup: Setup = field(default_factory=PINNSetup)
-    profiles: dict[str, Reduction | str] = field(default_factory=dict)
+    profiles: dict[str, Reduction | str] = field(default_factory=lambda: {"laptop": Reduction("The whole sweep.")})
 
     def __post_init__(self) -> None:
-        """Checks every number, also those of the profiles."""
+        """Checks every name and number, also those of the profiles."""
+        _check_names(self)
+        if isinstance(self.system, str):
+            object.__setattr__(self, "system", systems.get(self.system))
+        if not isinstance(self.system, System):
+            raise UserError(
+                f"system={self.system!r} is not an equation; give the name of one, or an object such as Convection()"
+            )
+        if not isinstance(self.strategy, Strategy):
+            raise UserError(f"strategy={self.strategy!r} is not a strategy; write it like Strategy((Adam(), LBFGS()))")
         if self.pairs is not None:
             if not self.pairs:
                 raise UserError("pairs is empty; list at least one (coefficient, n_data), such as (5.0, 100)")
             object.__setattr__(self, "coefficients", tuple(sorted({float(c) for c, _ in self.pairs})))
-            object.__setattr__(self, "n_data", tuple(sorted({n for _, n in self.pairs})))
+            object.__setattr__(self, "n_data", tuple(sorted({_whole("n_data", n) for _, n in self.pairs})))
         else:
             object.__setattr__(self, "coefficients", tuple(float(c) for c in self.coefficients))
+            object.__setattr__(self, "n_data", tuple(_whole("n_data", n) for n in self.n_data))
+        object.__setattr__(self, "seeds", tuple(_seed("seeds", seed) for seed in self.seeds))
         _check_numbers(self)
         for name in self.profiles:
             self.at(name)
@@ -101,11 +122,12 @@ class Sweep:
         Raises:
             UserError: if there is no such profile, or if it asks for what is not part of the sweep.
         """
-        if profile not in self.profiles:
-            raise unknown("profile", profile, self.profiles)
-        cut = self.profiles[profile]
-        if isinstance(cut, str):
-            return self.at(cut)
+        seen = []
+        while isinstance(cut := self._reduction(profile), str):
+            seen.append(profile)
+            if cut in seen:
+                raise UserError(f"the profiles {' and '.join(seen)} of {self.id} refer to each other; give one of them numbers")
+            profile = cut
         coefficients = _part("coefficients", cut.coefficients, self.coefficients)
         n_data = _part("n_data", cut.n_data, self.n_data)
         pairs = _part("pairs", cut.pairs, self.pairs or [(c, n) for n in self.n_data for c in self.coefficients])
@@ -118,6 +140,11 @@ class Sweep:
             strategy=cut.strategy or self.strategy,
             keep_seeds=cut.keep_seeds,
         )
+
+    def _reduction(self, profile: str) -> Reduction | str:
+        if not isinstance(profile, str) or profile not in self.profiles:
+            raise unknown("profile", profile, self.profiles)
+        return self.profiles[profile]
 
 
 @dataclass(frozen=True)
@@ -162,9 +189,14 @@ class Plan:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """Everything that a run's numbers depend on beside its own coordinates, as plain data."""
+        """Everything that a run's numbers are meant to depend on beside its own coordinates, as plain data.
+
+        In their last digits they also depend on the processor and, where a library multiplies the matrices of several
+        members at a time, on which members were trained together (1e-7 relative in an evaluation in float32, which long
+        training amplifies). The manifest tells the first, and a stopped ensemble goes on with the same members.
+        """
         return {
-            "system": self.sweep.system,
+            "system": self.sweep.system.recipe,
             "strategy": [_plain(stage) for stage in self.strategy.stages],
             "dtype": "float32",
             **self.sweep.setup.recipe,
@@ -172,25 +204,29 @@ class Plan:
 
     @cached_property
     def hash(self) -> str:
-        """Fingerprint of :attr:`recipe`: rows of two stores may be mixed if and only if it is the same.
+        """Fingerprint of :attr:`recipe`: rows of two stores are runs of one kind if and only if it is the same.
 
         The grids are no part of it: to add a seed to a sweep does not change the runs that are stored.
         """
         return sha256(json.dumps(self.recipe, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @property
-    def modules(self) -> tuple[str, ...]:
-        """Names of the modules whose code its runs go through; what these import follows from them."""
-        parts = [systems.get(self.sweep.system), *self.strategy.stages]
-        parts += [phase.stage for phase in self.strategy.phases]
-        return tuple(sorted({type(part).__module__ for part in parts} | {*self.sweep.setup.modules, train.__module__}))
+    def code(self) -> tuple[type | str, ...]:
+        """The classes and modules whose code its runs go through; what these import follows from them."""
+        parts = [self.sweep.system, self.sweep.setup, *self.strategy.stages, *(p.stage for p in self.strategy.phases)]
+        found = {cls for part in parts for one in _nested(part) for cls in type(one).__mro__ if cls is not object}
+        return (
+            *sorted(found, key=lambda cls: f"{cls.__module__}.{cls.__qualname__}"),
+            *self.sweep.setup.modules,
+            train.__module__,
+        )
 
     @property
     def specification(self) -> dict[str, Any]:
         """All of it as plain data, for the manifest."""
         return {
             **self.recipe,
-            "coefficient_name": systems.get(self.sweep.system).coefficient_name,
+            "coefficient_name": self.sweep.system.coefficient_name,
             "coefficients": list(self.coefficients),
             "n_data": list(self.n_data),
             "pairs": None if self.sweep.pairs is None else [list(pair) for pair in self.pairs],
@@ -199,10 +235,19 @@ class Plan:
             "why": self.why,
         }
 
+    @cached_property
+    def smallest(self) -> Problem:
+        """The problem of one run with the least data, for questions that any run answers."""
+        return self.problem(self.cells[:1])
+
     @property
-    def command(self) -> str:
-        """What to type to train it, or to go on with it."""
-        return f"python -m sciml_lib run {self.sweep.id} --profile {self.profile}"
+    def n_params(self) -> int:
+        """P, the number of parameters of a run's network."""
+        return self.smallest.n_params
+
+    def cost(self, cell: Cell) -> float:
+        """What a run costs beside others of the plan, in points."""
+        return self.sweep.setup.cost(cell.n_data)
 
     @property
     def why(self) -> str:
@@ -212,7 +257,7 @@ class Plan:
     def problem(self, cells: Sequence[Cell], device: Any = "cpu") -> Problem:
         """The ensemble of some of its runs."""
         coefficients, n_data = [cell.coefficient for cell in cells], [cell.n_data for cell in cells]
-        return self.sweep.setup.problem(systems.get(self.sweep.system), coefficients, n_data, device)
+        return self.sweep.setup.problem(self.sweep.system, coefficients, n_data, device)
 
     def ensembles(self, cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
         """Which of some runs train together: all, or those with equally much data, the cheap amounts first."""
@@ -228,6 +273,16 @@ def _plain(stage: Any) -> dict[str, Any]:
     return {"kind": type(stage).__name__, **entries}
 
 
+def _nested(part: Any) -> Iterator[Any]:
+    """An object and all dataclasses that its fields hold, such as the solver of a curriculum."""
+    yield part
+    if dataclasses.is_dataclass(part):
+        for one in dataclasses.fields(part):
+            value = getattr(part, one.name)
+            if dataclasses.is_dataclass(value) and not isinstance(value, type):
+                yield from _nested(value)
+
+
 def first_seeds(n: int | None, planned: int) -> int:
     """Checks a number of seeds against those there are; None means all.
 
@@ -236,30 +291,57 @@ def first_seeds(n: int | None, planned: int) -> int:
     """
     if n is None:
         return planned
-    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= planned:
+    n = _whole("seeds", n)
+    if not 1 <= n <= planned:
         raise UserError(f"seeds={n} is impossible: {planned} seeds are planned; choose between 1 and {planned}")
     return n
 
 
+def _whole(name: str, value: Any) -> int:
+    """A whole number of any kind, NumPy's too, as ``int``."""
+    try:
+        if not isinstance(value, bool):
+            return operator.index(value)
+    except TypeError:
+        pass
+    raise UserError(f"{name}={value!r} is not a whole number; choose one such as 3")
+
+
+def _seed(name: str, value: Any) -> int:
+    seed = _whole(name, value)
+    if not 0 <= seed < 2**32:
+        raise UserError(f"{name}: {seed} is no seed; choose whole numbers from 0 to {2**32 - 1}")
+    return seed
+
+
+def _check_names(sweep: Sweep) -> None:
+    """Refuses names that could not be those of folders."""
+    if not isinstance(sweep.id, str) or not _ID.fullmatch(sweep.id):
+        raise UserError(
+            f"id={sweep.id!r} is not the id of a sweep; write it as family/system/variant, such as pinn/burgers/lbfgs"
+        )
+    if not sweep.profiles:
+        raise UserError("profiles is empty; leave it out, or give at least one, such as {'laptop': Reduction('All of it.')}")
+    for name in sweep.profiles:
+        if not isinstance(name, str) or not _PROFILE.fullmatch(name):
+            raise UserError(f"{name!r} is not the name of a profile; use letters, digits, '.', '_' and '-'")
+
+
 def _check_numbers(sweep: Sweep) -> None:
     """Refuses grids and seeds that cannot be trained."""
-    system = systems.get(sweep.system)
+    system = sweep.system
     _filled("coefficients", sweep.coefficients, "(5.0, 10.0)")
     _filled("n_data", sweep.n_data, "(100, 1000)")
     _filled("seeds", sweep.seeds, "(0, 1, 2)")
     if sweep.pairs is not None:
         _filled("pairs", sweep.pairs, "((5.0, 100),)")
     for coefficient in sweep.coefficients:
-        if not math.isfinite(coefficient):
-            raise UserError(f"{system.coefficient_name}={coefficient} is not finite; choose a number")
+        if not abs(coefficient) <= LARGEST:
+            raise UserError(f"{system.coefficient_name}={coefficient} is not finite in single precision; choose a number")
         system.check_coefficient(coefficient)
     for n in sweep.n_data:
-        if isinstance(n, bool) or not isinstance(n, int):
-            raise UserError(f"n_data={n} is not a whole number; choose one such as 100")
         system.check_n_data(n)
-    for name, seed in [("data_seed", sweep.setup.data_seed), *(("seeds", seed) for seed in sweep.seeds)]:
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-            raise UserError(f"{name}: {seed} is no seed; choose whole numbers from 0 to {2**32 - 1}")
+    _seed("data_seed", sweep.setup.data_seed)
 
 
 def _filled(name: str, values: Sequence[Any], example: str) -> None:

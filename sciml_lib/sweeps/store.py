@@ -7,38 +7,27 @@ to its last line.
 
 from __future__ import annotations
 
-import io
 import os
-import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
+from sciml_lib import keeper
 from sciml_lib.errors import UserError
 from sciml_lib.strategies import MemberResult
 from sciml_lib.sweeps import manifest as manifests
+from sciml_lib.sweeps import places, provenance
 from sciml_lib.sweeps import rows as table
+from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.rows import Row
-from sciml_lib.sweeps.spec import Cell, Plan
+from sciml_lib.sweeps.spec import Cell, Sweep
 
-ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE = "_archive"
-
-
-def runs_folder(runs: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of all stores: the argument, or the environment's ``SCIML_RUNS``, or ``runs/`` of the repository."""
-    return Path(runs or os.environ.get("SCIML_RUNS") or ROOT / "runs")
-
-
-def folder_of(plan: Plan, runs: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of one sweep in one profile."""
-    return runs_folder(runs) / plan.sweep.id / plan.profile
 
 
 @dataclass(frozen=True)
@@ -63,26 +52,22 @@ class Stored:
         return {row.cell for row in self.rows}
 
 
-def read(plan: Plan, runs: str | os.PathLike[str] | None = None) -> Stored:
+def read(job: Job) -> Stored:
     """Reads a store; one that does not exist is empty.
 
     Raises:
         UserError: if anything in it is not what this library wrote, or cannot be read.
     """
-    folder = folder_of(plan, runs)
+    folder = job.folder
     manifest, cells = folder / manifests.NAME, folder / "cells.csv"
-    try:
-        if manifest.exists():
-            content = manifests.read(manifest, plan)
-            names = content["blocks"], content.get("metrics", ())
-            return Stored(folder, content, *table.read(cells, plan, *names))
-        if cells.exists() and cells.stat().st_size:
-            raise UserError(
-                f"{cells} has no {manifests.NAME} beside it, so nobody knows what its rows are; restore that file, or "
-                f"put the store aside and train anew: `{plan.command} --restart`"
-            )
-    except OSError as error:
-        raise UserError(f"{error.filename or folder} cannot be read: {error.strerror}; make it readable") from error
+    content = manifests.read(manifest, job)
+    if content is not None:
+        return Stored(folder, content, *table.read(cells, job, content["blocks"], content.get("metrics", ())))
+    if keeper.read_bytes(cells):
+        raise UserError(
+            f"{cells} has no {manifests.NAME} beside it, which says what its rows are; restore that file, or "
+            f"put the store aside and train anew: `{job.restart}`"
+        )
     return Stored(folder, {}, [])
 
 
@@ -90,67 +75,52 @@ class Writer:
     """The one process that may write to a store; a context manager that holds the lock.
 
     Attributes:
-        plan: what is trained.
+        job: what is trained.
         folder: where the store is.
         rows: the stored runs by cell.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        runs: str | os.PathLike[str] | None,
-        *,
-        blocks: Sequence[str],
-        metrics: Sequence[str] = (),
-        device: str = "cpu",
-    ) -> None:
-        """Names the store; nothing is touched before it is entered.
-
-        Args:
-            plan: what is trained.
-            runs: the folder of all stores, see :func:`runs_folder`.
-            blocks: names of the residual blocks.
-            metrics: names of further numbers of a run.
-            device: name of the device that trains, for the record.
-        """
-        self.plan, self.folder, self.device = plan, folder_of(plan, runs), device
-        self.blocks, self.metrics = tuple(blocks), tuple(metrics)
+    def __init__(self, job: Job) -> None:
+        """Names the store; nothing is touched before it is entered."""
+        self.job, self.folder = job, job.folder
         self.rows: dict[Cell, Row] = {}
-        self._runs = runs
-        self._lock = FileLock(self.folder / ".lock")
-        self._params: dict[int, dict[str, np.ndarray]] = {}
+        self._setup, self._system = job.plan.sweep.setup, job.plan.sweep.system
+        self._held = ExitStack()
+        self._manifest: dict[str, Any] = {}
+        self._call: dict[str, Any] = {}
+        self._trained = 0
+        self._params: dict[int, dict[str, NDArray]] = {}
 
     def __enter__(self) -> Self:
-        """Takes the lock, reads what is there, mends a cut-off line and brings the manifest up to date.
+        """Takes the lock, reads what is there, mends a cut-off line and writes the manifest if there is none.
 
         Raises:
             UserError: if another process writes to the store, the store is not in order, or nothing can be written.
         """
         with self.writing():
             self.folder.mkdir(parents=True, exist_ok=True)
-            take(self._lock, self.folder)
+            self._held.enter_context(keeper.locked(self.folder))
         try:
-            stored = read(self.plan, self._runs)
-            for name, ours in (("blocks", self.blocks), ("metrics", self.metrics)):
-                theirs = tuple(stored.manifest.get(name, ())) if stored.manifest else ours
-                if theirs != ours:
-                    raise UserError(
-                        f"{self.folder / manifests.NAME} lists the {name} {', '.join(theirs) or 'none'} and not "
-                        f"{', '.join(ours) or 'none'}; restore it, or `{self.plan.command} --restart`"
-                    )
+            stored = read(self.job)
+            self._check_names(stored.manifest)
             self.rows = {row.cell: row for row in stored.rows}
             with self.writing():
                 for draft in (*self.folder.glob("*.tmp"), *self.folder.glob("arrays/*.tmp")):
                     draft.unlink()
                 self._begin(stored)
         except BaseException:
-            self._lock.release()
+            self._held.close()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Gives the lock back."""
-        self._lock.release()
+        """Notes what was trained, and gives the lock back."""
+        try:
+            if self._trained:
+                with self.writing():
+                    self._write_manifest()
+        finally:
+            self._held.close()
 
     def add(self, cell: Cell, result: MemberResult) -> bool:
         """Stores a run that has ended; False if it is stored already.
@@ -160,62 +130,74 @@ class Writer:
         """
         if cell in self.rows:
             return False
-        row = Row.of(cell, result, self.device)
+        row = Row.of(cell, result, self.job.label)
         with self.writing():
-            if cell.seed in self.plan.kept_seeds:
+            if not self._trained:  # before its first row: no row is without the code that trained it
+                self._write_manifest()
+            if cell.seed in self.job.plan.kept_seeds:
                 self._keep(cell, result.params.numpy())
-            append(self.folder / "cells.csv", row.line().encode())
+            keeper.append(self.folder / "cells.csv", row.line().encode())
         self.rows[cell] = row
+        self._trained += 1
         return True
 
     def pack(self, n_data: int) -> None:
         """Compresses the parameters of one amount of data, when all its runs have ended."""
-        path = self._arrays(n_data)
+        path = _arrays(self.folder, n_data)
         if n_data in self._params or path.exists():
             with self.writing():
-                buffer = io.BytesIO()
-                np.savez_compressed(buffer, **dict(sorted(self._stored_params(n_data).items())))
-                replace(path, buffer.getvalue())
+                keeper.replace(path, keeper.packed(self._stored_params(n_data)))
         self._params.pop(n_data, None)
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[None]:
         """Turns an error of the file system into a sentence."""
-        try:
-            yield
-        except OSError as error:
-            raise UserError(
-                f"cannot write to {self.folder}: {error.strerror or error}; every run that ended is stored: make room "
-                f"or make it writable, then go on with `{self.plan.command}`"
-            ) from error
+        safe = f"{len(self.rows):,} runs are stored" if self.rows else "no run is lost"
+        return keeper.writing(self.folder, safe, f"go on with `{self.job.command}`")
+
+    def _check_names(self, manifest: Mapping[str, Any]) -> None:
+        """Refuses a manifest whose rows have other columns."""
+        self.blocks, self.metrics = self._setup.term_names(self._system), self._setup.metric_names(self._system)
+        for name, ours in (("blocks", self.blocks), ("metrics", self.metrics)):
+            theirs = tuple(manifest.get(name, ())) if manifest else ours
+            if theirs != ours:
+                raise UserError(
+                    f"{self.folder / manifests.NAME} lists the {name} {', '.join(theirs) or 'none'} and not "
+                    f"{', '.join(ours) or 'none'}; restore it, or `{self.job.restart}`"
+                )
 
     def _begin(self, stored: Stored) -> None:
         """Writes the manifest first, so that rows are never without one, then the head of the table."""
-        content = stored.manifest or manifests.fresh(self.plan, self.blocks, self.metrics)
-        replace(self.folder / manifests.NAME, manifests.dumped(manifests.updated(content, self.plan, self.device)))
+        plan, path = self.job.plan, self.folder / manifests.NAME
+        self._call = provenance.this_call(self.job.label, plan.code)
+        if not stored.rows:
+            self._manifest = manifests.fresh(plan, self.blocks, self.metrics)
+            self._write_manifest()
+        else:
+            self._manifest = manifests.described(stored.manifest, plan)
+            if self._manifest != stored.manifest:
+                keeper.replace(path, keeper.dumped(self._manifest))
         cells = self.folder / "cells.csv"
         if cells.exists() and cells.stat().st_size > stored.good_bytes:
             os.truncate(cells, stored.good_bytes)
         if stored.good_bytes == 0:
-            append(cells, table.header(self.blocks, self.metrics).encode())
+            keeper.append(cells, table.header(self.blocks, self.metrics).encode())
 
-    def _keep(self, cell: Cell, params: np.ndarray) -> None:
+    def _write_manifest(self) -> None:
+        call = self._call | {"ended": keeper.now()}
+        keeper.replace(self.folder / manifests.NAME, keeper.dumped(manifests.updated(self._manifest, self.job.plan, call)))
+
+    def _keep(self, cell: Cell, params: NDArray) -> None:
         arrays = self._stored_params(cell.n_data)
         arrays[params_key(cell)] = params
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
-        path = self._arrays(cell.n_data)
+        path = _arrays(self.folder, cell.n_data)
         path.parent.mkdir(exist_ok=True)
-        replace(path, buffer.getvalue())
+        keeper.replace(path, keeper.packed(arrays, compressed=False))
 
-    def _stored_params(self, n_data: int) -> dict[str, np.ndarray]:
+    def _stored_params(self, n_data: int) -> dict[str, NDArray]:
         """The parameters stored for one amount of data, read once."""
         if n_data not in self._params:
-            self._params[n_data] = read_params(self._arrays(n_data))
+            self._params[n_data] = read_params(self.job, n_data)
         return self._params[n_data]
-
-    def _arrays(self, n_data: int) -> Path:
-        return self.folder / "arrays" / f"n{n_data}.npz"
 
 
 def params_key(cell: Cell) -> str:
@@ -223,25 +205,44 @@ def params_key(cell: Cell) -> str:
     return f"c{repr(cell.coefficient).removesuffix('.0')}_s{cell.seed}"
 
 
-def read_params(path: Path) -> dict[str, np.ndarray]:
-    """Reads a file of parameters by :func:`params_key`; one that does not exist is empty.
+def read_params(job: Job, n_data: int) -> dict[str, NDArray]:
+    """The stored parameters of one amount of data by :func:`params_key`; empty if there are none.
 
     Raises:
-        UserError: if it is damaged.
+        UserError: if the file is damaged, or what is in it are no parameters of this sweep's networks.
     """
-    if not path.exists():
-        return {}
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
-        raise UserError(
-            f"{path} is damaged ({type(error).__name__}); restore it, or move it away to go on without its parameters"
-        ) from error
+    path = _arrays(job.folder, n_data)
+    remedy = "restore it, or move it away to go on without its parameters"
+    found, expected = keeper.read_npz(path, remedy), job.plan.n_params
+    for name, array in found.items():
+        if array.shape != (expected,) or not np.issubdtype(array.dtype, np.floating):
+            raise UserError(
+                f"{path} is damaged ({name} is {array.dtype} {list(array.shape)}, and a network of {job.plan.sweep.id} has "
+                f"{expected} real parameters); {remedy}"
+            )
+    return found
 
 
-def archive(plan: Plan, runs: str | os.PathLike[str] | None = None) -> Path | None:
+def params_of(job: Job, cell: Cell) -> NDArray | None:
+    """The stored parameters ``[P]`` of one run; None if they are not stored.
+
+    Raises:
+        UserError: as :func:`read_params`.
+    """
+    return read_params(job, cell.n_data).get(params_key(cell))
+
+
+def _arrays(folder: Path, n_data: int) -> Path:
+    return folder / "arrays" / f"n{n_data}.npz"
+
+
+def archive(sweep: Sweep | str, profile: str = "laptop", runs: str | os.PathLike[str] | None = None) -> Path | None:
     """Moves a store to ``runs/_archive/`` under a dated name; nothing is deleted.
+
+    Args:
+        sweep: a sweep, or the id of one.
+        profile: of the store.
+        runs: the folder of all stores; by default see :func:`~sciml_lib.sweeps.places.runs_folder`.
 
     Returns:
         Where it is now; None if there was none.
@@ -249,65 +250,16 @@ def archive(plan: Plan, runs: str | os.PathLike[str] | None = None) -> Path | No
     Raises:
         UserError: if another process writes to it, or it cannot be moved.
     """
-    folder = folder_of(plan, runs)
+    job = Job.of(sweep, profile, runs=runs)
+    folder, plan = job.folder, job.plan
     if not folder.exists():
         return None
-    date = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
-    target = runs_folder(runs) / ARCHIVE / plan.sweep.id / f"{plan.profile}-{date}"
-    lock = FileLock(folder / ".lock")
+    date = keeper.now()[:19].replace(":", "-")
+    target = places.runs_folder(job.runs) / ARCHIVE / plan.sweep.id / f"{plan.profile}-{date}"
     try:
-        take(lock, folder)
-        try:
+        with keeper.locked(folder):
             target.parent.mkdir(parents=True, exist_ok=True)
             os.rename(folder, target)
-        finally:
-            lock.release()
     except OSError as error:
         raise UserError(f"cannot move {folder} to {target}: {error.strerror or error}; move it by hand") from error
     return target
-
-
-def take(lock: FileLock, folder: Path) -> None:
-    """Takes the lock of a store without waiting.
-
-    Raises:
-        UserError: if another process holds it.
-    """
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise UserError(
-            f"another process is writing to {folder}; wait until it ends, or stop it (this one changed nothing)"
-        ) from None
-    except NotImplementedError as error:
-        raise UserError(f"the file system of {folder} has no locks; use --runs with a folder on another one") from error
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Writes a file beside its place and moves it there, so that a cut leaves the old one or the new one."""
-    draft = path.with_name(path.name + ".tmp")
-    try:
-        with open(draft, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except BaseException:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise
-
-
-def append(path: Path, line: bytes) -> None:
-    """Appends one line and forces it to the disk; if that fails, the file is as it was."""
-    with open(path, "ab", buffering=0) as file:
-        length = file.seek(0, os.SEEK_END)
-        try:
-            written = 0
-            while written < len(line):
-                written += file.write(line[written:])
-            os.fsync(file.fileno())
-        except BaseException:
-            with suppress(OSError):
-                file.truncate(length)
-            raise

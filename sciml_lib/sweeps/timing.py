@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from statistics import median
 from typing import NamedTuple
 
@@ -16,12 +17,12 @@ from sciml_lib.optim import Status
 from sciml_lib.problems import Problem
 from sciml_lib.strategies import Phase
 from sciml_lib.sweeps import devices, planner, store
+from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.rows import Row
-from sciml_lib.sweeps.spec import Cell, Plan
+from sciml_lib.sweeps.spec import Cell, Plan, Sweep
+from sciml_lib.sweeps.store import Stored
 
 CALIBRATION_SECONDS = 1.0
-CONDITION_POINTS = 500
-"""Initial and boundary points come on top of n_data; so much of a run's cost does not depend on it."""
 
 
 class Estimate(NamedTuple):
@@ -37,8 +38,8 @@ class Estimate(NamedTuple):
 
     @property
     def words(self) -> str:
-        """``about 40 s``, ``at most about 3.5 h`` ..."""
-        return f"{'at most ' if self.bound else ''}about {duration(self.seconds)}"
+        """``about 40 s``, ``up to about 3.5 h`` ..."""
+        return f"{'up to ' if self.bound else ''}about {duration(self.seconds)}"
 
 
 def duration(seconds: float) -> str:
@@ -48,32 +49,34 @@ def duration(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def stored_rows(plan: Plan, runs: str | os.PathLike[str] | None, device_label: str) -> list[Row]:
-    """Runs of the same recipe on the same device, stored in any profile of the sweep."""
-    found = []
-    for other in {one.profile: one for one in map(plan.sweep.at, plan.sweep.profiles)}.values():
-        if other.hash != plan.hash:
-            continue
-        try:
-            found += [row for row in store.read(other, runs).rows if row.device == device_label]
-        except UserError:
-            if other.profile == plan.profile:
-                raise
-    return found
+def stored_rows(job: Job, stored: Stored) -> list[Row]:
+    """Runs of the same recipe on the same device, stored in this or another profile of the sweep.
+
+    Args:
+        job: the sweep, profile and device.
+        stored: its own store.
+    """
+    plan, rows = job.plan, list(stored.rows)
+    for profile in {plan.sweep.at(name).profile for name in plan.sweep.profiles} - {plan.profile}:
+        other = job.at(profile)
+        if other.plan.hash == plan.hash:
+            with suppress(UserError):  # a damaged store of another profile is not this call's business
+                rows += store.read(other).rows
+    return [row for row in rows if row.device == job.label]
 
 
-def from_rows(rows: Collection[Row], cells: Collection[Cell]) -> float:
+def from_rows(plan: Plan, rows: Collection[Row], cells: Collection[Cell]) -> float:
     """Seconds that ``cells`` will take if they take what ``rows`` took; NaN without rows.
 
-    The median of each amount of data is interpolated linearly between them; beyond their ends it grows in proportion
-    to the number of points.
+    The median of each amount of data is interpolated linearly between them; beyond their ends it grows as the cost of a
+    run of this family does.
     """
     if not rows:
         return float("nan")
     by_data: dict[int, list[float]] = {}
     for row in rows:
         by_data.setdefault(row.cell.n_data, []).append(row.seconds)
-    return _interpolated({n: median(seconds) for n, seconds in by_data.items()}, cells)
+    return _interpolated(plan, {n: median(seconds) for n, seconds in by_data.items()}, cells)
 
 
 def calibrated(plan: Plan, cells: Collection[Cell], device: torch.device) -> float:
@@ -83,35 +86,54 @@ def calibrated(plan: Plan, cells: Collection[Cell], device: torch.device) -> flo
     seconds = [_seconds_a_run(plan, group, device, CALIBRATION_SECONDS / len(ends)) for group in ends]
     if plan.sweep.setup.together:
         return seconds[0] * len(cells)
-    return _interpolated({group[0].n_data: each for group, each in zip(ends, seconds, strict=True)}, cells)
+    return _interpolated(plan, {group[0].n_data: each for group, each in zip(ends, seconds, strict=True)}, cells)
 
 
-def time_left(
-    plan: Plan,
-    cells: Collection[Cell],
-    device: torch.device,
-    runs: str | os.PathLike[str] | None = None,
-    *,
-    calibrate: bool = True,
-) -> Estimate:
-    """The time that ``cells`` will take, from stored runs where there are any, else from a calibration.
+def time_left(job: Job, stored: Stored | None = None, *, calibrate: bool = True) -> Estimate:
+    """The time that the missing runs of a job will take, from stored runs where there are any, else from a calibration.
 
     Args:
-        plan: the sweep and profile.
-        cells: the runs that are missing.
-        device: what will train them.
-        runs: the folder of all stores.
+        job: what is wanted.
+        stored: what is in its store, if the caller has read it.
         calibrate: whether a second may be spent on measuring.
 
     Returns:
         The time; NaN seconds if nothing is stored and nothing may be measured.
+
+    Raises:
+        UserError: if the store is not in order.
     """
-    if not cells:
+    stored = store.read(job) if stored is None else stored
+    missing = [cell for cell in job.cells if cell not in stored.done]
+    if not missing:
         return Estimate(0.0)
-    seconds = from_rows(stored_rows(plan, runs, devices.label(device)), cells)
+    seconds = from_rows(job.plan, stored_rows(job, stored), missing)
     if np.isnan(seconds) and calibrate:
-        return Estimate(calibrated(plan, cells, device), bound=True)
+        return Estimate(calibrated(job.plan, missing, job.target), bound=True)
     return Estimate(seconds)
+
+
+def estimate(
+    sweep: Sweep | str,
+    profile: str = "laptop",
+    *,
+    runs: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    seeds: int | None = None,
+) -> Estimate:
+    """How long the missing runs of a sweep will take on this machine.
+
+    Args:
+        sweep: a sweep, or the id of one.
+        profile: ``smoke``, ``laptop`` or ``paper``, or one of the sweep's own.
+        runs: the folder of all stores; by default see :func:`~sciml_lib.sweeps.places.runs_folder`.
+        device: what would train.
+        seeds: only the first so many seeds of the plan; all by default.
+
+    Raises:
+        UserError: if an argument is impossible or the store is not in order.
+    """
+    return time_left(Job.of(sweep, profile, runs=runs, device=device, seeds=seeds))
 
 
 def _seconds_a_run(plan: Plan, cells: Sequence[Cell], device: torch.device, limit: float) -> float:
@@ -144,12 +166,12 @@ def _seconds_an_evaluation(phase: Phase, problem: Problem, limit: float) -> floa
     return (time.perf_counter() - start) / done
 
 
-def _interpolated(seconds: dict[int, float], cells: Collection[Cell]) -> float:
+def _interpolated(plan: Plan, seconds: dict[int, float], cells: Collection[Cell]) -> float:
     """Sum over the cells of seconds known at some amounts of data."""
     known = sorted(seconds)
     total = 0.0
     for cell in cells:
         nearest = min(max(cell.n_data, known[0]), known[-1])
-        beyond = (cell.n_data + CONDITION_POINTS) / (nearest + CONDITION_POINTS)
+        beyond = plan.sweep.setup.cost(cell.n_data) / plan.sweep.setup.cost(nearest)
         total += beyond * float(np.interp(nearest, known, [seconds[n] for n in known]))
     return total
