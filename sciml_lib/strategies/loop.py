@@ -231,7 +231,7 @@ def _fresh_state(stage: Stage, problem: Problem, params: Tensor, seeds: Sequence
 
 def _joined(state: EnsembleState, fresh: EnsembleState) -> EnsembleState:
     ours, new = state.tensors(), fresh.tensors()
-    return type(state)(**{name: torch.cat([ours[name], new[name]]) for name in ours})
+    return state.replaced({name: torch.cat([ours[name], new[name]]) for name in ours})
 
 
 def _advance(ensemble: _Ensemble, bound: _BoundPhase) -> None:
