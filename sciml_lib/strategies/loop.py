@@ -129,6 +129,7 @@ def train(
     deadline: float | None = None,
     progress: Callable[[Progress], None] | None = None,
     watch: Callable[[Snapshot], None] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Trains every member of an ensemble and reports each as it ends.
 
@@ -142,9 +143,10 @@ def train(
         checkpoint: file that holds the ensemble while it trains. If it exists, training goes on from it; it is
             replaced atomically and removed at the end.
         checkpoint_seconds: how often it is written.
-        deadline: value of ``time.monotonic()`` at which to stop.
+        deadline: value of ``clock`` at which to stop.
         progress: called after every step.
         watch: called after every step, before members that have ended leave; it disturbs nothing.
+        clock: what tells the time in seconds.
 
     Raises:
         UserError: the strategy does not fit the problem; the message says what would.
@@ -159,7 +161,7 @@ def train(
     participants = (sum(map(len, phase.groups(problem, seeds))) for phase in phases)
     expected = sum(n * phase.stage.expected_evaluations for n, phase in zip(participants, phases, strict=True))
     ensemble = _load(checkpoint, identity, problem, phases) or _Ensemble.fresh(problem.init(seeds))
-    last_save = time.monotonic()
+    last_save = clock()
     try:
         while ensemble.phase < len(phases):
             bound = _BoundPhase.of(phases[ensemble.phase], problem, seeds, ensemble)
@@ -171,12 +173,12 @@ def train(
                 _retire(ensemble, bound, problem, final, on_result)
                 if progress is not None:
                     progress(_progress(ensemble, bound, expected))
-                now = time.monotonic()
+                now = clock()
                 if deadline is not None and now >= deadline:
                     raise TimeLimitReached
                 if checkpoint is not None and now - last_save >= checkpoint_seconds:
                     _save(checkpoint, identity, ensemble)
-                    last_save = time.monotonic()
+                    last_save = clock()
             ensemble.phase, ensemble.waiting = ensemble.phase + 1, None
     except TimeLimitReached:
         if checkpoint is not None:

@@ -67,6 +67,7 @@ def run(
     time_limit: float | None = None,
     progress: bool = True,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Report:
     """Trains a sweep, or goes on with it; runs that are stored are never trained again.
 
@@ -81,6 +82,7 @@ def run(
         time_limit: seconds after which to stop.
         progress: whether to draw a progress bar.
         checkpoint_seconds: how often the runs in training are written to the disk.
+        clock: what tells the time in seconds.
 
     Returns:
         What was done.
@@ -93,10 +95,10 @@ def run(
     wanted = wanted_cells(plan, seeds)
     if time_limit is not None and not 0 < time_limit < float("inf"):
         raise UserError(f"time_limit={time_limit} is impossible; give seconds above 0, such as 540")
-    start = time.monotonic()
+    start = clock()
     stored = store.read(plan, runs)
     if set(wanted) <= stored.done and _tidy(stored):
-        return Report(plan, 0, len(stored.done), "", time.monotonic() - start)
+        return Report(plan, 0, len(stored.done), "", clock() - start)
     deadline = None if time_limit is None else start + time_limit
     one, label = plan.problem(plan.cells[:1]), devices.label(target)
     names = {"blocks": one.term_names, "metrics": one.metric_names}
@@ -105,14 +107,14 @@ def run(
         with _Bar(plan, wanted, writer, progress) as bar:
             try:
                 for ensemble in planner.ensembles(plan, writer.rows, wanted, writer.folder, target):
-                    _train(ensemble, plan, writer, target, bar, asked, deadline, checkpoint_seconds)
+                    _train(ensemble, plan, writer, target, bar, asked, deadline, checkpoint_seconds, clock)
                 stopped_by = ""
             except _Stop:
                 stopped_by = "interrupt"
             except TimeLimitReached:
                 stopped_by = "time limit"
         done = len(writer.rows)
-    return Report(plan, done - before, done, stopped_by, time.monotonic() - start)
+    return Report(plan, done - before, done, stopped_by, clock() - start)
 
 
 def _tidy(stored: Stored) -> bool:
@@ -140,6 +142,7 @@ def _train(
     asked: Sequence[int],
     deadline: float | None,
     checkpoint_seconds: float,
+    clock: Callable[[], float],
 ) -> None:
     """Trains one ensemble to its end, every run stored when it ends."""
 
@@ -167,6 +170,7 @@ def _train(
                 checkpoint_seconds=checkpoint_seconds,
                 deadline=deadline,
                 progress=on_step,
+                clock=clock,
             )
         except torch.cuda.OutOfMemoryError as error:
             raise UserError(
