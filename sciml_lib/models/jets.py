@@ -189,10 +189,11 @@ class EagerJets:
             model: the network.
             layout: the rows' meaning.
             capacity: members a sweep may hold; nothing is allocated ahead.
-            like: a tensor of the type and on the device of the parameters.
+            like: not used, there are no buffers.
         """
         self.model, self.layout, self.capacity = model, layout, capacity
-        self._params = self._jet = like
+        self._params: Tensor
+        self._jet: Tensor
 
     @staticmethod
     def bytes_per_member(model: MLP, layout: Layout, itemsize: int) -> int:
