@@ -310,8 +310,8 @@ def test_a_tail_of_a_few_points_is_no_law() -> None:
         (lambda: hutch_pp(operator(), products=99.0), "products=99.0 is impossible"),
         (lambda: slq(operator(), steps=None), "steps=None is impossible"),
         (lambda: slq(operator(), starts=-1), "starts=-1 is impossible"),
-        (lambda: slq(operator(), seeds=3), "seeds=3 are no list; give one seed for each of 2 members"),
-        (lambda: lanczos(operator(), seeds="01"), "seeds='01' are no list"),
+        (lambda: slq(operator(), seeds=3), "seeds=3 is not a list; give one seed for each of 2 members"),
+        (lambda: lanczos(operator(), seeds="01"), "seeds='01' is not a list"),
         (lambda: lanczos(operator(), seeds=[0.5, 1]), r"seeds\[0\]=0.5 is impossible"),
         (lambda: lanczos(operator(), seeds=[0, 2**32]), r"seeds\[1\]=4294967296 is impossible"),
         (lambda: slq(operator()).density([0.0], 1.0), "grid is of the type list"),
@@ -356,6 +356,7 @@ def test_a_tail_of_a_few_points_is_no_law() -> None:
         (lambda: train_bezier(square, PARAMS, PARAMS), "a function has no value_and_grad and no select; give a problem"),
         (lambda: train_bezier(problem(), PARAMS, PARAMS), r"params have shape \[2, 4\]; this problem needs \[2, 17\]"),
         (lambda: train_bezier(OfOne(), PARAMS, PARAMS, points=5.0), "points=5.0 is impossible"),
+        (lambda: train_bezier(OfOne(), PARAMS, PARAMS, solver="lbfgs"), "solver is of the type str; choose an LBFGS"),
         (lambda: train_bezier(OfOne(), PARAMS, PARAMS), r"objective gave shape \[\]; it must give one number for each of 2"),
         (lambda: connectivity([[1.0], [2.0], [1.0]]), "losses is of the type list"),
         # step lengths and watchers

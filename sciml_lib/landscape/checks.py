@@ -28,9 +28,9 @@ def refuse(members: Tensor, trouble: str) -> None:
 
 def check_finite(what: str, of: Tensor, members: Tensor | None = None) -> None:
     """Refuses the members (CPU; all by default) in whose row of ``of [M, n]`` something is not finite."""
-    members = torch.arange(len(of)) if members is None else members
-    finite = torch.isfinite(of[members.to(of.device)]).all(dim=1).cpu()
-    refuse(members[~finite], f"{what} not finite; leave them out")
+    finite = torch.isfinite(of if members is None else of[members.to(of.device)]).all(dim=1).cpu()
+    numbers = torch.arange(len(of)) if members is None else members
+    refuse(numbers[~finite], f"{what} not finite; leave them out")
 
 
 def check_real(name: str, x: object) -> None:

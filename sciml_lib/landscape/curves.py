@@ -24,7 +24,7 @@ FARTHEST = ("argmax", "argmin")
 
 
 class SelectableObjective(Objective, Protocol):
-    """An objective whose members can be trained without those that have ended, as every problem's can."""
+    """An objective that can be restricted to some of its members, as every problem can."""
 
     def select(self, index: Sequence[int]) -> SelectableObjective:
         """The objective of some of the members, in that order."""
@@ -33,8 +33,8 @@ class SelectableObjective(Objective, Protocol):
 class Curve(Sequence[Tensor]):
     """The points ``[M, P]`` of M curves at T places, one place after the other.
 
-    Points are computed when they are asked for, so that never all of them, ``[T, M, P]``, exist at once;
-    ``torch.stack(list(curve))`` has them all.
+    Points are computed when they are asked for, so all of them, ``[T, M, P]``, never exist at once;
+    ``torch.stack(list(curve))`` makes them all.
     """
 
     def __init__(self, point: Callable[[Tensor], Tensor], t: Tensor) -> None:
@@ -52,7 +52,7 @@ class Curve(Sequence[Tensor]):
 
 @dataclass(frozen=True)
 class BezierFit:
-    """What became of the middle points of M curves.
+    """The trained middle points of M curves.
 
     Attributes:
         middle: the trained middle points ``[M, P]``.
@@ -150,12 +150,14 @@ def train_bezier(
         Middle points ``[M, P]``, and how each member ended.
 
     Raises:
-        UserError: the ends do not fit together or are not those of the objective's members, or there are fewer than three
-            points.
+        UserError: the ends do not fit together or are not those of the objective's members, there are fewer than three points,
+            or the solver is another one.
     """
     _check_ends(a=a, b=b)
     check_fits(objective, a, ("value_and_grad", "select"), "give a problem, or an object with these two methods")
     check_count("points", points, 3, such_as=51)
+    if not isinstance(solver, LBFGS):
+        raise UserError(f"solver is of the type {type(solver).__name__}; choose an LBFGS, such as LBFGS(max_iterations=1_000)")
     first, last = (objective.value_and_grad(end)[0] for end in (a, b))
     check_values("objective", first, a)
     ends = first + last
@@ -206,7 +208,7 @@ def connectivity(losses: Tensor, which: str = "argmax") -> Connectivity:
 
     t* is where the loss differs most from the mean of the two ends: the standard definition (Yang et al. 2021), and what
     the released code computes. The paper's appendix D.1 prints argmin instead, where it differs least and the value is
-    next to nothing by construction; that variant is here for comparison.
+    almost zero by construction; that variant is here for comparison.
 
     Args:
         losses: losses along the curves, first and last at their ends, ``[T, M]``; a NaN makes its member's value NaN.

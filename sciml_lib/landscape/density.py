@@ -28,15 +28,15 @@ KERNELS = 2**22
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Quadratures of the members' spectra: what is stored, and everything that is read from it.
+    """Quadratures of the members' spectra, from which everything else is computed.
 
     A start gives Ritz values and weights that add up to one, with which sums over all P eigenvalues are approximated,
 
         (1 / P) sum_i f(lambda_i)  =  mean over starts of  sum_k weight_k f(node_k),
 
-    exactly for polynomials of degree below twice the steps, but for the spread of the starts (Golub & Meurant 2010,
-    chapter 6; Ghorbani, Krishnan & Xiao 2019). Where a start found an invariant space after fewer steps, nodes are NaN and
-    weights zero from there on.
+    exactly for polynomials of degree below twice the steps, apart from the spread of the starts (Golub & Meurant 2010,
+    chapter 6; Ghorbani, Krishnan & Xiao 2019). If a start found an invariant space after fewer steps, the remaining nodes
+    are NaN and their weights zero.
 
     Attributes:
         nodes: Ritz values, ascending, ``[M, starts, steps]``.
@@ -62,8 +62,8 @@ class Spectrum:
     def released_width(self) -> Tensor:
         """Standard deviation of the released code's Gaussians, ``[M]``: root of 5e-5 times the range, or times 1.
 
-        It grows with the range (0.7 for 1e4) and so broadens what is near zero in one spectrum and not in another: to
-        compare spectra, give them a common width.
+        It grows with the range (0.7 for 1e4), so it broadens the eigenvalues near zero in one spectrum and not in another.
+        To compare spectra, give them a common width.
         """
         low, high = self.released_range
         return (RELEASED_VARIANCE * (high - low).clamp(min=1.0)).sqrt()
@@ -104,7 +104,7 @@ class Spectrum:
         own. It is large where many eigenvalues lie near the threshold, as they do near zero: see :meth:`share_bounds`.
 
         Returns:
-            The share ``[M]`` and its standard error over the starts ``[M]``, NaN if there is one only.
+            The share ``[M]`` and its standard error over the starts ``[M]``, NaN if there is only one.
         """
         return self._mean((self.nodes < threshold).double())
 
@@ -139,7 +139,7 @@ class Spectrum:
         """The mean of the eigenvalues' p-th powers; P times the first is the trace.
 
         Returns:
-            The moment ``[M]`` and its standard error over the starts ``[M]``, NaN if there is one only.
+            The moment ``[M]`` and its standard error over the starts ``[M]``, NaN if there is only one.
 
         Raises:
             UserError: if ``p`` is not a whole number of at least 0.

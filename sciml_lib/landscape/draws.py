@@ -1,4 +1,4 @@
-"""Random vectors that belong to a member: what is drawn for one does not depend on who else is in the ensemble."""
+"""Random vectors that belong to a member: those of one member do not depend on the others in the ensemble."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def member_seeds(seeds: Sequence[int] | None, members: int) -> list[int]:
     if seeds is None:
         return list(range(members))
     if isinstance(seeds, str) or not isinstance(seeds, Iterable):
-        raise UserError(f"seeds={seeds!r} are no list; give one seed for each of {members} members, or leave seeds out")
+        raise UserError(f"seeds={seeds!r} is not a list; give one seed for each of {members} members, or leave seeds out")
     given = list(seeds.tolist() if isinstance(seeds, Tensor) else seeds)
     for i, seed in enumerate(given):
         check_seed(f"seeds[{i}]", seed)
@@ -49,7 +49,7 @@ def normal(seeds: Sequence[int], purpose: Purpose, turn: int, like: Tensor) -> T
         seeds: one a member, ``[m]``.
         purpose: what they are for.
         turn: number of the vector among those of this purpose.
-        like: has P entries in its last dimension, and the type and device that are wanted.
+        like: has P entries in its last dimension, and the type and device of the result.
 
     Returns:
         ``[m, P]``; the same numbers in every type, up to rounding, and on every device.

@@ -187,7 +187,7 @@ class _Search:
         """The best pairs in the span of the vectors found (Rayleigh & Ritz) and their residuals, by k products more."""
         v = self._vectors
         hv = torch.stack([self._operator(vector) for vector in v.unbind(dim=1)], dim=1)  # [M, k, P]
-        # The upper triangle has the products with the lesser eigenvalues' vectors, whose rounding is less.
+        # The upper triangle has the products with the vectors of the smaller eigenvalues, whose rounding is smaller.
         values, s = torch.linalg.eigh(torch.bmm(v, hv.mT).double().cpu(), UPLO="U")
         order = self._order(values)
         values, s = values.gather(1, order), s.mT.gather(1, order[..., None].expand_as(s))
@@ -197,7 +197,7 @@ class _Search:
         return Eigenpairs(values, v, residuals, converged, self._products + self._k)
 
     def _merge(self, rows: Tensor, values: Tensor, vectors: Tensor, settled: Tensor, turn: int) -> Tensor:
-        """Puts new pairs among the old ones of some members; says who needs another run, ``[m]``.
+        """Puts new pairs among the old ones of some members; returns which of them need another run, ``[m]``.
 
         A member does not if its newest pair is no better than the k-th: the rest of the complement is worse still. Nor does
         it if it has k pairs from a run that did not converge: their error is larger than what may be missing.
@@ -206,7 +206,7 @@ class _Search:
             rows: ``[m]``.
             values: ``[m, n]``.
             vectors: ``[m, n, P]``.
-            settled: whether the run ended by itself, ``[m]``.
+            settled: whether the run converged or found an invariant space, ``[m]``.
             turn: number of the run.
         """
         on = rows.to(vectors.device)
@@ -242,9 +242,9 @@ def power_iteration(
 
     Vectors begin normal and are brought to length one by dividing by their length + 1e-6; later ones are made orthogonal
     to those before at every step. A member stops once its Rayleigh quotient changes by less than ``tolerance`` relative to
-    the last one + 1e-6, and has the last but one for its value, with its sign. What is found is dominant in absolute value
-    and may be negative; a slow change ends the iteration as well as an arrival, so the value may be well below the
-    largest. :func:`lanczos` has neither property and costs less. The residuals are ours.
+    the last one + 1e-6; its value is then the last but one, with its sign. The eigenvalue found is dominant in absolute
+    value and may be negative. A slow change ends the iteration just as convergence does, so the value may be well below the
+    largest. :func:`lanczos` has neither defect and costs less. The residuals are our addition.
 
     Args:
         operator: products with M Hessians.

@@ -14,8 +14,8 @@ BLOCK = 16
 def rounding(dtype: torch.dtype) -> float:
     """Length, relative to the norm of the operator, at which a vector is nothing but the rounding of a product.
 
-    Errors of many entries average out: products of trained PINNs in float32 with random vectors are right to 3e-9 of the
-    norm, a thirtieth of that type's precision. In float64 there is no need to go to the limit.
+    Errors of many entries average out: products of the Hessians of trained PINNs with random vectors in float32 are right to
+    3e-9 of the norm, a thirtieth of that type's precision. In float64 there is no need to go to the limit.
     """
     return 1e-14 if dtype == torch.float64 else 1e-8
 

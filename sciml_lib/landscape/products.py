@@ -45,7 +45,7 @@ class HessianOperator:
             value: gives the loss by an evaluation of its own, ``[M]``.
 
         Raises:
-            UserError: if something is not finite, or the loss not the same both times.
+            UserError: if something is not finite, or the loss differs between two evaluations.
         """
         check_ensemble("params", params)
         self.params = params.detach()

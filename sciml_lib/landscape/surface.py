@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -29,7 +30,7 @@ class Surface:
         alpha: multiples of the first direction, ``[n]`` float64 on the CPU.
         beta: multiples of the second, ``[n]``.
         loss: loss at ``center + alpha[i] directions[0] + beta[j] directions[1]``, ``[n, n]`` float64 on the CPU;
-            what is infinite or undefined stays so.
+            infinite and undefined values are kept.
         radius: largest multiple.
         directions: the two directions, as they were used, ``[2, P]``.
     """
@@ -44,7 +45,7 @@ class Surface:
     def log10(self) -> Tensor:
         """Decimal logarithm of the loss plus 1e-12, ``[n, n]``.
 
-        NaN, and so a hole in a drawing, where the loss is not finite or too negative to have a logarithm (an augmented
+        NaN, which is drawn as a hole, where the loss is not finite or too negative to have a logarithm (an augmented
         Lagrangian can be negative).
         """
         shifted = self.loss + FLOOR
@@ -76,12 +77,12 @@ def normalised(directions: Tensor, center: Tensor, shapes: Sequence[Sequence[int
     """Gives the parts of directions the lengths of the same parts of the parameters.
 
     Networks whose layers are scaled against each other may compute the same function; without this their surfaces would
-    differ nevertheless (Li et al. 2018, section 4).
+    still differ (Li et al. 2018, section 4).
 
     ``filter`` works on each row of a weight matrix (each leading index of a larger tensor), that is on all weights into
     one neuron, as the paper's text says. A bias has one entry a neuron, of which normalisation would leave only the
     sign, so the vector of a layer's biases counts as one filter. ``tensor`` works on each weight and each bias as a
-    whole: this is what the released code does for its 3D landscapes. ``none`` leaves all as it is. As in the released
+    whole: this is what the released code does for its 3D landscapes. ``none`` changes nothing. As in the released
     code, the directions are not made orthogonal again; parts whose direction is zero stay zero.
 
     Args:
@@ -99,7 +100,7 @@ def normalised(directions: Tensor, center: Tensor, shapes: Sequence[Sequence[int
     if how not in NORMALISATIONS:
         raise unknown("normalisation", how, NORMALISATIONS)
     _check(center, directions)
-    if not all(isinstance(shape, Sequence) and all(isinstance(n, int) for n in shape) for shape in shapes):
+    if not all(isinstance(shape, Sequence) and all(isinstance(n, Integral) for n in shape) for shape in shapes):
         raise UserError(f"shapes={shapes!r} are none; give the shape of every parameter tensor, such as [(50, 2), (50,)]")
     sizes = [math.prod(shape) for shape in shapes]
     if sum(sizes) != center.numel():
@@ -182,12 +183,12 @@ def adaptive_radius(
     bounds: tuple[float, float] = (1e-6, 10.0),
     tolerance: float = 0.01,
 ) -> float:
-    """Finds how far one may go along a direction until the loss has risen by a factor.
+    """Finds how far along a direction the loss has risen by a factor.
 
     A fixed radius shows a plain in one cell and a wall in the next; this one makes the same rise fill every picture. The
-    steps are doubled from the lower bound on until the loss on one of the two sides has risen, and the last doubling is
-    then halved geometrically. A loss that is not finite has risen. A rise inside a doubling that has gone again at its end
-    is not seen.
+    radius is doubled, starting at the lower bound, until the loss on one of the two sides has risen; the last doubling is
+    then bisected geometrically. A loss that is not finite counts as risen. A rise within one doubling that is gone at its
+    end is missed.
 
     Args:
         loss: the loss of one member at any number of points, ``[n, P] -> [n]``.
@@ -198,8 +199,8 @@ def adaptive_radius(
         tolerance: relative accuracy of the answer.
 
     Returns:
-        A radius at which the loss has risen, by at most ``tolerance`` larger than one at which it has not; a bound if it
-        has risen there already, or nowhere.
+        A radius at which the loss has risen, at most ``tolerance`` (relative) larger than one at which it has not; the lower
+        bound if it has risen there already, the upper one if it rises nowhere.
 
     Raises:
         UserError: a number is out of range, the center is not one finite point [P], the direction is zero or does not have P
@@ -218,7 +219,7 @@ def adaptive_radius(
     center, direction = center.detach(), direction.detach()
     base = detached(loss, center[None]).item()
     if not (math.isfinite(base) and base >= 0):
-        raise UserError(f"the loss at the center is {base}: a factor needs one that is finite and not negative")
+        raise UserError(f"the loss at the center is {base}; choose a center where it is finite and not negative")
 
     def risen(radius: float) -> bool:
         ends = detached(loss, torch.stack([center + radius * direction, center - radius * direction]))

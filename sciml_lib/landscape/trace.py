@@ -40,8 +40,8 @@ def hutchinson(
     """The mean of v.Hv over vectors v of random signs (Hutchinson 1990; appendix D.2 of the paper).
 
     With a tolerance this is the paper's estimate, as in PyHessian (Yao et al. 2020): a member stops when its running mean
-    changes by less than ``tolerance`` relative to the last one + 1e-6. Two samples that happen to be alike are enough, so
-    the estimate may be far worse than its tolerance, and its standard error with it.
+    changes by less than ``tolerance`` relative to the last one + 1e-6. Two samples that happen to be alike are enough for
+    that, so the estimate may be far worse than its tolerance, and its standard error too small.
 
     Args:
         operator: products with M Hessians.

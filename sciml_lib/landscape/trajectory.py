@@ -1,13 +1,13 @@
 """Watchers of training that keep points or step lengths: ``train(..., watch=Recorder(every=20))``.
 
-They copy what they keep and change nothing, so training does not notice them. Neither is part of a checkpoint: after a
+They copy what they keep and change nothing, so training does not notice them. They are not part of a checkpoint: after a
 resume they know only what came later. Of members that share a slot, the one that represents them is recorded.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -30,18 +30,18 @@ class Recorder:
 
         Args:
             at: the chosen iterations.
-            every: every how many iterations, from 0 on.
+            every: the distance between chosen iterations, the first of which is 0.
             start: the points that training starts from, ``[M, P]``, recorded as iteration 0, at which no step ends.
 
         Raises:
-            UserError: both or none of the two are given, or one of them is impossible.
+            UserError: both or neither of the two are given, or an argument is impossible.
         """
         if (at is None) == (every is None):
             raise UserError("a Recorder needs either at=[0, 20, 40] or every=20")
         if every is not None:
             check_count("every", every, 1, such_as=20)
         if at is not None:
-            if isinstance(at, str) or not isinstance(at, Sequence) or not len(at):
+            if isinstance(at, str) or not isinstance(at, Collection) or not len(at):
                 raise UserError(f"at={at!r} lists no iterations; choose some, such as [0, 20, 40]")
             for i, iteration in enumerate(at):
                 check_count(f"at[{i}]", iteration, 0)
