@@ -119,6 +119,8 @@ def jumps_figure(tails: pd.DataFrame, title: str) -> Figure:
         x_label=r"learning rate $\eta$",
         value_label=r"exponent $\alpha$",
         title=title,
+        coefficient_name="β",
+        data_name="$N_f$",
         columns=2,
         logarithmic=False,
     )
