@@ -200,10 +200,6 @@ class System(ABC):
                 f"{self.coefficient_name}={coefficient:g} is no coefficient of the {self.name} equation; choose one {wanted}"
             )
 
-    @property
-    def recipe(self):
-        return {"name": self.name}
-
     @abstractmethod
     def check_n_data(self, n: int) -> None:
         """Refuses an amount of data that the system cannot give.
