@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_NAMES = 12
+"""No error lists more valid names than these: the nearest stand before them."""
+
 
 class UserError(ValueError):
     """Something the caller asked for cannot be done; the message says in one sentence what to do instead."""
@@ -21,4 +24,5 @@ def unknown(kind: str, got: object, choices: Iterable[object]) -> UserError:
     names = [str(choice) for choice in choices]
     nearest = difflib.get_close_matches(str(got), names, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
-    return UserError(f"unknown {kind} {str(got)!r}: {hint}the valid ones are {', '.join(names)}")
+    shown = ", ".join(names[:MOST_NAMES]) + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
+    return UserError(f"unknown {kind} {str(got)!r}: {hint}the valid ones are {shown}")

@@ -18,13 +18,14 @@ import xarray as xr
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from sciml_lib import figures, regimes, systems
-from sciml_lib.errors import UserError, unknown
+from sciml_lib import figures, regimes
+from sciml_lib.errors import UserError
 from sciml_lib.figures.regime_map import numeral_places
 from sciml_lib.problems import PINN
 from sciml_lib.regimes import Agreement, Bootstrap, Boundary, Regime, RegimeMap, Thresholds
 from sciml_lib.regimes.bootstrap import crossings as row_crossings
 from sciml_lib.sweeps import catalog, dataset, store
+from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.spec import Cell, Plan, Sweep
 from sciml_lib.systems import System
 
@@ -121,10 +122,15 @@ class Panel:
         """Exactly what the runs are meant to be."""
         return self.own_plan or catalog.get(self.sweep).at(self.runs.attrs["profile"])
 
+    @property
+    def job(self) -> Job:
+        """The plan with its folder, which words every command."""
+        return Job(self.plan, self.folder or None)
+
     @cached_property
     def system(self) -> System:
         """The equation, with its constants and its own words."""
-        return systems.get(self.plan.sweep.system)
+        return self.plan.sweep.system
 
     @property
     def sweep(self) -> str:
@@ -305,7 +311,7 @@ class Panel:
             UserError: if there is no run, because no final parameters are stored.
         """
         if not cells:
-            raise UserError(f"the arrays of {self.sweep} are not stored; train it with `{self.plan.command}`")
+            raise UserError(f"the arrays of {self.sweep} are not stored; train it with `{self.job.command}`")
         shown = [self.solution(cell) for cell in cells]
         return figures.solutions(
             [one.learned for one in shown],
@@ -355,8 +361,7 @@ class Panel:
 
     def parameters(self, cell: Cell) -> Tensor | None:
         """Returns the final parameters ``[P]`` of a run, None if they are not stored."""
-        path = store.folder_of(self.plan, self.folder or None) / "arrays" / f"n{cell.n_data}.npz"
-        found = store.read_params(path).get(store.params_key(cell))
+        found = store.params_of(self.job, cell)
         return None if found is None else torch.from_numpy(found)
 
     def solution(self, cell: Cell) -> Solution:
@@ -411,16 +416,11 @@ def _asked(sweep: Any, profile: Any, runs: Any, seeds: Any, thresholds: Any) -> 
     Raises:
         UserError: if one is of a wrong type, or impossible.
     """
-    found = sweep if isinstance(sweep, Sweep) else catalog.get(sweep) if isinstance(sweep, str) else None
-    if found is None:
-        raise UserError(f"sweep={sweep!r} is not a sweep; give an id such as 'pinn/convection/lbfgs', or a Sweep of your own")
-    if not isinstance(profile, str):
-        raise unknown("profile", profile, found.profiles)
     if not isinstance(runs, (str, os.PathLike, type(None))):
         raise UserError(f"runs={runs!r} is not a folder; give its path as text, or leave it empty")
     if not isinstance(thresholds, (Thresholds, type(None))):
         raise UserError(f"thresholds={thresholds!r} are not thresholds; write them as Thresholds.of(train=1e-3, test=0.05)")
-    plan = found.at(profile)
+    plan = catalog.get(sweep).at(profile)
     return plan, os.fspath(runs or ""), _at_most(seeds, len(plan.seeds))
 
 

@@ -116,7 +116,7 @@ def examples(panel: Panel, title: str) -> Figure:
     cells = {regime: panel.typical(regime) for regime in (Regime.I, Regime.II, Regime.III)}
     found: dict[Regime, Cell] = {regime: cell for regime, cell in cells.items() if cell is not None}
     if not found:
-        raise UserError(f"the arrays of {panel.sweep} are not stored; train it with `{panel.plan.command}`")
+        raise UserError(f"the arrays of {panel.sweep} are not stored; train it with `{panel.job.command}`")
     shown: list[Any] = [learned(panel, cell) for cell in found.values()]
     system = _system(panel)
     return figures.rollouts(

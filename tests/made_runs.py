@@ -39,7 +39,7 @@ def runs(
         coords=dict(zip(dimensions, map(list, axes), strict=True)),
         attrs={
             "sweep": sweep, "profile": profile, "cells_done": 1, "cells_planned": 1, "seeds": list(seeds), "device": "cpu",
-            "versions": {"torch": "2.13.0"}, "updated": "2026-11-23", "commit": "0123456789",
+            "versions": "torch 2.13.0", "updated": "2026-11-23", "commit": "0123456789",
         },
     )  # fmt: skip
 

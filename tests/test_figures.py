@@ -436,17 +436,17 @@ def test_provenance_line():
         "cells_planned": 252,
         "seeds": [0, 1, 2],
         "device": "cpu",
-        "versions": {"torch": "2.13.0", "sciml_lib": "0.1.0", "numpy": "2.4.6"},
+        "versions": "python 3.11.7, sciml_lib 0.1.0, torch 2.13.0+cpu, numpy 2.4.6",
         "updated": "2026-11-23T20:15:00+00:00",
         "commit": "abc1234def5678",
-        "library_changed": False,
+        "library_changed": 0,
     }
     expected = (
         "pinn/convection/lbfgs \u00b7 laptop \u00b7 252 of 252 cells \u00b7 seeds 0-2 \u00b7 cpu \u00b7 "
         "sciml_lib 0.1.0, torch 2.13.0 \u00b7 2026-11-23 \u00b7 commit abc1234"
     )
     assert provenance.line(attrs) == expected
-    changed = provenance.line({**attrs, "library_changed": True, "cells_done": 1250, "device": ["cuda", "cpu"]})
+    changed = provenance.line({**attrs, "library_changed": 1, "cells_done": 1250, "device": ["cuda", "cpu"]})
     assert changed.endswith(provenance.CHANGED) and "1,250 of 252" in changed and "cpu and cuda" in changed
 
 

@@ -31,6 +31,7 @@ from sciml_lib.landscape.krylov import Krylov
 from sciml_lib.models import MLP
 from sciml_lib.problems import PINN
 from sciml_lib.sweeps import catalog, store
+from sciml_lib.sweeps.job import Job
 
 # PyTorch's own forward differentiation still calls it.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -320,7 +321,7 @@ def convection_loss(model: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
 
 def test_an_independent_package_finds_the_same_of_a_stored_network() -> None:
     plan = catalog.get("pinn/convection/lbfgs").at("laptop")
-    stored = store.read_params(store.folder_of(plan) / "arrays" / "n100.npz")
+    stored = store.read_params(Job(plan), 100)
     cells = [cell for cell in plan.cells if cell.n_data == 100 and cell.seed == 0 and store.params_key(cell) in stored][:2]
     params = torch.stack([torch.from_numpy(stored[store.params_key(cell)]) for cell in cells])
     problem = plan.problem(cells)

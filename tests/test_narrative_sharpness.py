@@ -175,7 +175,7 @@ def test_maps_are_drawn_in_one_scale_of_curvature() -> None:
 
 
 def test_commands_name_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(curvature.curvature, "spent", lambda plan, runs: (252, 7200.0))
+    monkeypatch.setattr(curvature.curvature, "spent", lambda job: (252, 7200.0))
     text = narrative.measure_command([both(1.0, 2.0)])
     assert rows(text)[f"`python -m sciml_lib measure {SWEEP} --profile laptop`"] == ["252", "2.0 hours"]
     assert text.endswith(f"It needs the runs: `python -m sciml_lib run {SWEEP} --profile laptop`.")

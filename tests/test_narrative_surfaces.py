@@ -62,7 +62,7 @@ def results(cells: dict[tuple[str, float, int], dict[str, list[dict[str, np.ndar
     }
     attrs = {
         "sweep": "study surfaces", "profile": "laptop", "cells_done": len(items), "cells_planned": 30,
-        "seeds": sorted({one.seed for one in items}), "device": ["cpu"], "versions": {}, "updated": "2026-11-25",
+        "seeds": sorted({one.seed for one in items}), "device": ["cpu"], "versions": "", "updated": "2026-11-25",
         "commit": "0123456789", "command": "python -m sciml_lib study surfaces --profile laptop",
         "recipe": {"resolution": N, "radius": RADIUS, "rise": 100.0, "scaling": "tensor"},
     }  # fmt: skip

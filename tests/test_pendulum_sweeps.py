@@ -33,6 +33,7 @@ from sciml_lib.strategies import (
     train,
 )
 from sciml_lib.sweeps import catalog, devices, planner, store, table4
+from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.setups import NeuralODESetup
 from sciml_lib.sweeps.spec import Plan, Reduction, Sweep
 from sciml_lib.systems import Pendulum
@@ -161,7 +162,7 @@ def test_laptop_is_another_name_of_paper(family: str) -> None:
             laptop, paper = sweep.at("laptop"), sweep.at("paper")
             assert laptop.profile == "paper"
             assert laptop == paper and laptop.hash == paper.hash
-            assert laptop.command == f"python -m sciml_lib run {sweep_id} --profile paper"
+            assert Job(laptop).command == f"python -m sciml_lib run {sweep_id} --profile paper"
             assert sweep_id == TINY.id or sweep.at("smoke").hash != paper.hash
 
 
@@ -209,14 +210,15 @@ def test_impossible_widths_are_refused(hidden: tuple[int, ...]) -> None:
 
 
 def test_all_runs_of_a_plan_train_in_one_ensemble(tmp_path: Path, tiny: Plan) -> None:
-    (whole,) = planner.ensembles(tiny, [], tiny.cells, tmp_path, CPU)
+    job = Job(tiny, tmp_path)
+    (whole,) = planner.ensembles(job, [], CPU)
     assert (whole.cells, whole.width, whole.n_data) == (tiny.cells, 8, "20-40")
     assert re.fullmatch(r"\.checkpoint-n20-40-[0-9a-f]{8}\.pt", whole.checkpoint(tmp_path).name)
-    (rest,) = planner.ensembles(tiny, tiny.cells[:5], tiny.cells, tmp_path, CPU)
+    (rest,) = planner.ensembles(job, tiny.cells[:5], CPU)
     assert (rest.cells, rest.n_data) == (tiny.cells[5:], "40")
-    assert planner.ensembles(tiny, tiny.cells, tiny.cells, tmp_path, CPU) == []
+    assert planner.ensembles(job, tiny.cells, CPU) == []
     panel = catalog.get("pinode/pendulum/nncg").at("paper")
-    (panel_whole,) = planner.ensembles(panel, [], panel.cells, tmp_path, CPU, memory=4 * 10**9)
+    (panel_whole,) = planner.ensembles(Job(panel, tmp_path), [], CPU, memory=4 * 10**9)
     assert (len(panel_whole.cells), panel_whole.width, panel_whole.n_data) == (320, 320, "20-400")
 
 
@@ -228,13 +230,14 @@ def test_the_members_of_an_ensemble_are_its_cells(tiny: Plan) -> None:
 
 
 def test_a_stopped_ensemble_goes_on_as_it_was(tmp_path: Path, tiny: Plan) -> None:
-    (begun,) = planner.ensembles(tiny, [], tiny.cells, tmp_path, CPU)
-    begun.begin(tmp_path)
-    torch.save({"state": torch.zeros(2)}, begun.checkpoint(tmp_path))
-    assert planner.ensembles(tiny, tiny.cells[:3], tiny.cells, tmp_path, CPU) == [begun]
-    some = [cell for cell in tiny.cells if cell.seed == 3]
-    (own,) = planner.ensembles(tiny, [], some, tmp_path, CPU)
-    assert own.cells == tuple(some) and begun.checkpoint(tmp_path).exists()
+    job = Job(tiny, tmp_path)
+    job.folder.mkdir(parents=True)
+    (begun,) = planner.ensembles(job, [], CPU)
+    begun.begin(job.folder)
+    torch.save({"state": torch.zeros(2)}, begun.checkpoint(job.folder))
+    assert planner.ensembles(job, tiny.cells[:3], CPU) == [begun]
+    (own,) = planner.ensembles(Job(tiny, tmp_path, seeds=1), [], CPU)
+    assert own.cells == tuple(cell for cell in tiny.cells if cell.seed == 3) and begun.checkpoint(job.folder).exists()
 
 
 def test_what_an_evaluation_of_all_slots_needs_is_kept_free() -> None:
@@ -256,7 +259,7 @@ def test_slots_follow_the_memory() -> None:
 def test_a_sweep_trains_and_reads_back_with_its_measure(tmp_path: Path, tiny: Plan) -> None:
     report = sweeps.run(TINY.id, "laptop", runs=tmp_path, device="cpu")
     assert (report.trained, report.done, report.stopped_by) == (8, 8, "")
-    folder = store.folder_of(tiny, tmp_path)
+    folder = Job(tiny, tmp_path).folder
     assert folder == tmp_path / "pinode/pendulum/tiny/paper"
     assert not list(folder.glob(".checkpoint*"))
     assert sorted(path.name for path in (folder / "arrays").iterdir()) == ["n20.npz", "n40.npz"]
@@ -274,7 +277,7 @@ def test_a_sweep_trains_and_reads_back_with_its_measure(tmp_path: Path, tiny: Pl
         assert data.one_step_mse.dims == ("coefficient", "n_data", "seed")
         assert np.isfinite(data.one_step_mse).all() and (data.one_step_mse > 0).all()
         np.testing.assert_allclose(data.loss_data + data.loss_residual, data.train_loss, rtol=1e-5)
-    rows = {row.cell: row for row in store.read(tiny, tmp_path).rows}
+    rows = {row.cell: row for row in store.read(Job(tiny, tmp_path)).rows}
     assert len(rows) == 8
     for cell, row in rows.items():
         one = data.sel(coefficient=cell.coefficient, n_data=cell.n_data, seed=cell.seed)
@@ -286,9 +289,9 @@ def test_a_sweep_trains_and_reads_back_with_its_measure(tmp_path: Path, tiny: Pl
 
 def test_a_row_is_the_run_that_its_coordinates_name(tmp_path: Path, tiny: Plan) -> None:
     sweeps.run(TINY.id, "paper", runs=tmp_path, device="cpu")
-    params = {n: store.read_params(store.folder_of(tiny, tmp_path) / f"arrays/n{n}.npz") for n in (20, 40)}
+    params = {n: store.read_params(Job(tiny, tmp_path), n) for n in (20, 40)}
     setup, finals = TINY.setup, []
-    for row in store.read(tiny, tmp_path).rows:
+    for row in store.read(Job(tiny, tmp_path)).rows:
         c, n, seed = row.cell
         final = torch.from_numpy(params[n][store.params_key(row.cell)])[None]
         problem = NeuralODE(Pendulum(), setup.network(2), [c], n, physics=True)
@@ -307,10 +310,10 @@ def test_a_row_is_the_run_that_its_coordinates_name(tmp_path: Path, tiny: Plan) 
 
 def test_the_time_limit_stops_and_the_next_call_goes_on(tmp_path: Path, tiny: Plan) -> None:
     reference = sweeps.run(TINY.id, "paper", runs=tmp_path / "whole", device="cpu")
-    folder, stops = store.folder_of(tiny, tmp_path), 0
+    folder, stops = Job(tiny, tmp_path).folder, 0
     while (report := sweeps.run(TINY.id, "laptop", runs=tmp_path, device="cpu", time_limit=1e-9)).stopped_by:
         assert report.stopped_by == "time limit"
-        assert "go on with `python -m sciml_lib run pinode/pendulum/tiny --profile paper`" in report.sentence
+        assert "go on with `python -m sciml_lib run pinode/pendulum/tiny --profile paper --runs" in report.sentence
         assert [path.name[:17] for path in folder.glob(".checkpoint-*.pt")] == [".checkpoint-n20-4"]
         stops += 1
         assert stops < 200
@@ -324,7 +327,7 @@ def test_the_time_limit_stops_and_the_next_call_goes_on(tmp_path: Path, tiny: Pl
 @pytest.mark.parametrize("metrics", [None, ["other_mse"], ["one_step_mse", "other_mse"]])
 def test_a_manifest_with_other_measures_is_refused(tmp_path: Path, tiny: Plan, metrics: list[str] | None) -> None:
     sweeps.run(TINY.id, "paper", runs=tmp_path, device="cpu")
-    folder = store.folder_of(tiny, tmp_path)
+    folder = Job(tiny, tmp_path).folder
     content = json.loads((folder / "manifest.json").read_text())
     del content["metrics"]
     (folder / "manifest.json").write_text(json.dumps(content | ({} if metrics is None else {"metrics": metrics})))
@@ -344,7 +347,7 @@ def test_a_sweep_without_a_measure_writes_none(tmp_path: Path) -> None:
     """Older stores stay as they were."""
     sweep_id = "pinn/convection/lbfgs-literal"
     sweeps.run(sweep_id, "smoke", runs=tmp_path, device="cpu", seeds=1)
-    folder = store.folder_of(catalog.get(sweep_id).at("smoke"), tmp_path)
+    folder = Job(catalog.get(sweep_id).at("smoke"), tmp_path).folder
     assert "metrics" not in json.loads((folder / "manifest.json").read_text())
     head = (folder / "cells.csv").read_text().splitlines()[0]
     assert head.endswith("test_error,iterations,evaluations,seconds,device")

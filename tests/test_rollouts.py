@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
 import sciml_lib
-from sciml_lib import rollouts, systems
+from sciml_lib import rollouts
 from sciml_lib.errors import UserError
 from sciml_lib.panels import Panel
 from sciml_lib.regimes import Regime
@@ -159,7 +159,8 @@ def test_how_far_a_trajectory_reaches_is_its_largest_angle_on_either_side(monkey
         start = (-0.5, -1.2)
         test_start = (-0.4, -1.9)
 
-    monkeypatch.setitem(systems.SYSTEMS, "pendulum", Pushed)
+    sweep = catalog.get("pinode/pendulum/adam")
+    monkeypatch.setitem(catalog.SWEEPS, sweep.id, dataclasses.replace(sweep, system=Pushed()))
     panel = blank("pinode/pendulum/adam")
     trained, tested = rollouts.reach(panel)
     plan = catalog.get("pinode/pendulum/adam").at("paper")

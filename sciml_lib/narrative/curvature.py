@@ -281,9 +281,9 @@ def measure_command(panels: Sequence[Panel]) -> str:
     """Lists the commands that train and measure the runs of some panels, with the time that measuring took."""
     rows = []
     for panel in panels:
-        n, seconds = curvature.spent(panel.plan, panel.folder or None)
-        rows.append([f"`{curvature.command(panel.plan)}`", f"{n:,}", duration(seconds)])
-    trained = listed(f"`{panel.plan.command}`" for panel in panels)
+        n, seconds = curvature.spent(panel.job)
+        rows.append([f"`{panel.job.typed('measure')}`", f"{n:,}", duration(seconds)])
+    trained = listed(f"`{panel.job.command}`" for panel in panels)
     return f"{table(['command', 'runs measured', 'time'], rows)}\n\nIt needs the runs: {trained}."
 
 

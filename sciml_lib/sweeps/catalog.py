@@ -363,8 +363,9 @@ def get(sweep: Sweep | str) -> Sweep:
     """
     if isinstance(sweep, Sweep):
         return sweep
-    if isinstance(sweep, str):
-        found = SWEEPS.get(sweep) or _OWN.get(sweep)
-        if found is not None:
-            return found
-    raise unknown("sweep", sweep, ids())
+    if not isinstance(sweep, str):
+        raise UserError(f"sweep={sweep!r} is not a sweep; give an id such as 'pinn/convection/lbfgs', or a Sweep of your own")
+    found = SWEEPS.get(sweep) or _OWN.get(sweep)
+    if found is None:
+        raise unknown("sweep", sweep, ids())
+    return found
