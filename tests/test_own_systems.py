@@ -206,6 +206,11 @@ def test_a_field_that_holds_no_number_can_be_left_out_of_a_decorated_class() -> 
         (lambda: Reaction(width=0.0), "width=0.0 must be positive"),
         (lambda: ReactionDiffusion(nu=math.inf), "nu=inf must be positive"),
         (lambda: Spring(dt="0.05"), "dt=0.05 is not a step of time"),
+        (lambda: Convection().check_n_data(1.5), "n_data=1.5 is not a whole number; choose one such as 100"),
+        (lambda: Convection().collocation("20"), "n_data='20' is not a whole number"),
+        (lambda: Spring().trajectory(1.0, True), "n_data=True is not a whole number"),
+        (lambda: Convection().check_coefficient("5"), "beta='5' is not a number; choose one between 0 and inf"),
+        (lambda: Spring().trajectory(None, 10), "m=None is not a number"),
         (lambda: systems.get(["wave"]), r"unknown system \"\['wave'\]\""),
         (lambda: systems.get("wav"), "did you mean wave"),
     ],
@@ -213,6 +218,16 @@ def test_a_field_that_holds_no_number_can_be_left_out_of_a_decorated_class() -> 
 def test_impossible_constants_are_one_sentence(make: Callable[[], Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
         make()
+
+
+def test_numbers_of_numpy_are_numbers_and_whole_ones_are_floats() -> None:
+    for same in (Wave(beta=3), Wave(beta=np.float32(3))):
+        assert same == Wave(beta=3.0) and hash(same) == hash(Wave(beta=3.0))
+        assert json.dumps(same.recipe) == json.dumps(Wave(beta=3.0).recipe)
+    assert json.dumps(Pendulum(dt=1).recipe) == json.dumps(Pendulum(dt=1.0).recipe)
+    Convection().check_coefficient(np.float32(5))
+    assert Wave(beta=np.float64(3)) == Wave(beta=3.0) and Spring(dt=np.float32(0.125)).n_test == 32
+    assert Convection().collocation(np.int64(7)).shape == (7, 2) and thresholds.Thresholds.of(train=np.float32(1), test=1)
 
 
 @pytest.mark.parametrize("name", ["xxx", "xt", "y", "laplacian", "u", "", 2])

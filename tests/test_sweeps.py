@@ -68,7 +68,7 @@ def job_in(runs: Path, plan: Plan) -> Job:
     [
         ({"n_data": (0, 100)}, "n_data=0 leaves no residual point to train on; choose between 1 and 25500"),
         ({"n_data": (-5,)}, "n_data=-5 leaves no residual point"),
-        ({"n_data": (30_000,)}, "n_data=30000 exceeds the 25500 points of the 257 x 101 grid; choose at most 25500"),
+        ({"n_data": (30_000,)}, "n_data=30000 exceeds the 25500 points of the 257 x 101 grid; choose between 1 and 25500"),
         ({"n_data": (1.5,)}, "n_data=1.5 is not a whole number"),
         ({"n_data": ()}, "n_data is empty"),
         ({"n_data": (100, 100)}, "n_data lists 100 twice"),

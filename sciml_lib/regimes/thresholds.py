@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import functools
 from importlib import resources
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -63,7 +64,7 @@ class Thresholds:
         """Refuses thresholds that no loss or error could be compared with."""
         for name in ("train", "test"):
             level, floor = getattr(self, name), getattr(self, f"{name}_floor")
-            number = isinstance(level, (int, float)) and not isinstance(level, bool)
+            number = isinstance(level, Real) and not isinstance(level, bool)
             if not (number and np.isfinite(level) and level > 0):
                 raise UserError(f"the {name} threshold must be a positive number, got {level!r}")
             if not 0 <= floor < level:

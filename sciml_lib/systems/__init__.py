@@ -4,6 +4,7 @@ from sciml_lib.errors import unknown
 from sciml_lib.systems.base import Block, SpaceTimeSystem, System
 from sciml_lib.systems.convection import Convection
 from sciml_lib.systems.dynamics import Dynamics, Representation
+from sciml_lib.systems.operator_data import OperatorData, Poisson2D
 from sciml_lib.systems.pendulum import Pendulum
 from sciml_lib.systems.reaction import Reaction
 from sciml_lib.systems.reaction_diffusion import ReactionDiffusion
@@ -30,7 +31,9 @@ __all__ = [
     "Block",
     "Convection",
     "Dynamics",
+    "OperatorData",
     "Pendulum",
+    "Poisson2D",
     "Reaction",
     "ReactionDiffusion",
     "Representation",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from hashlib import sha256
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -143,7 +145,7 @@ class System(ABC):
 
     def __eq__(self, other: object) -> bool:
         """Whether both are of one class with the same constants."""
-        return type(other) is type(self) and other.recipe == self.recipe
+        return type(other) is type(self) and repr(other.recipe) == repr(self.recipe)
 
     def __hash__(self) -> int:
         """A number that equal systems share."""
@@ -194,6 +196,8 @@ class System(ABC):
             UserError: names the coefficient, what was got and the valid range.
         """
         low, high = self.coefficient_range
+        if not is_number(coefficient):
+            raise UserError(f"{self.coefficient_name}={coefficient!r} is not a number; choose one between {low:g} and {high:g}")
         if not low < coefficient < high:
             wanted = f"above {low:g}" if np.isinf(high) else f"between {low:g} and {high:g}"
             raise UserError(
@@ -281,10 +285,10 @@ class SpaceTimeSystem(System):
             UserError: says which numbers are possible.
         """
         most, (n_x, n_t) = self.max_collocation, self.grid
-        if n < 1:
+        if whole(n) < 1:
             raise UserError(f"n_data={n} leaves no residual point to train on; choose between 1 and {most}")
         if n > most:
-            raise UserError(f"n_data={n} exceeds the {most} points of the {n_x} x {n_t} grid; choose at most {most}")
+            raise UserError(f"n_data={n} exceeds the {most} points of the {n_x} x {n_t} grid; choose between 1 and {most}")
 
     def axes(self, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """The coordinates of a grid's columns ``[n_x]`` and rows ``[n_t]``, ends included."""
@@ -323,12 +327,7 @@ class SpaceTimeSystem(System):
         x, t = self.axes(self.grid)
         if self.whole_grid:
             return _mesh(x, t)
-        if not 1 <= n <= self.max_collocation:
-            n_x, n_t = self.grid
-            raise UserError(
-                f"n_data={n} is impossible: the {n_x} x {n_t} grid has {self.max_collocation} points for the residual; "
-                f"choose between 1 and {self.max_collocation}"
-            )
+        self.check_n_data(n)
         pool = _mesh(x[1:-1], t[1:])
         drawn = np.random.RandomState(data_seed).permutation(len(pool))[:n]
         return pool[torch.from_numpy(drawn)]
@@ -383,18 +382,37 @@ def _mesh(x: Tensor, t: Tensor) -> Tensor:
     return torch.stack([grid_x.reshape(-1), grid_t.reshape(-1)], dim=1)
 
 
+def is_number(value: object) -> bool:
+    """Whether a value is a real number of Python or NumPy; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def whole(n: object) -> int:
+    """An amount of data as ``int``, NumPy's integers too.
+
+    Raises:
+        UserError: if it is no whole number.
+    """
+    try:
+        if not isinstance(n, bool):
+            return operator.index(n)
+    except TypeError:
+        pass
+    raise UserError(f"n_data={n!r} is not a whole number; choose one such as 100")
+
+
 def positive(system: System, *names: str) -> None:
-    """Refuses constants that are no positive finite numbers.
+    """Refuses constants that are no positive finite numbers, and makes floats of the others: 3 and 3.0 are one recipe.
 
     Raises:
         UserError: names the first that is not.
     """
     for name in names:
         value = getattr(system, name)
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not 0 < value < math.inf:
+        if not is_number(value) or not 0 < value < math.inf:
             default = getattr(type(system), name)
             raise UserError(f"{name}={value!r} must be positive; choose a number such as {default:g}")
+        object.__setattr__(system, name, float(value))
 
 
 def _is_plain(value: Any) -> bool:

@@ -13,7 +13,7 @@ from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from sciml_lib.errors import UserError, unknown
-from sciml_lib.systems.base import System
+from sciml_lib.systems.base import System, is_number, whole
 
 
 class Representation(NamedTuple):
@@ -63,11 +63,11 @@ class Dynamics(System):
     def __post_init__(self) -> None:
         """Checks the step of time."""
         super().__post_init__()
-        number = isinstance(self.dt, (int, float)) and not isinstance(self.dt, bool)
-        if not number or not 0 < self.dt < self.test_horizon / 2:
+        if not is_number(self.dt) or not 0 < self.dt < self.test_horizon / 2:
             raise UserError(
                 f"dt={self.dt} is not a step of time; choose one above 0 and below {self.test_horizon / 2:g}, such as 0.05"
             )
+        object.__setattr__(self, "dt", float(self.dt))
 
     @property
     def dimension(self) -> int:
@@ -90,7 +90,7 @@ class Dynamics(System):
         Raises:
             UserError: says how many states are needed.
         """
-        if n < 3:
+        if whole(n) < 3:
             raise UserError(
                 f"n_data={n} states are a horizon of fewer than two steps of {self.dt:g}; choose at least 3, such as 20"
             )

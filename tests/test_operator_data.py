@@ -1,0 +1,280 @@
+"""Data of operator learning: the equation, the recipe, and a cache that may be damaged, foreign or full."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sciml_lib.errors import UserError
+from sciml_lib.systems import Poisson2D, operator_data
+from sciml_lib.systems import cache as cache_room
+
+SMALL = Poisson2D(n=6, side=32, precision="float64")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of this test's own."""
+    monkeypatch.setenv("SCIML_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is computed rather than read."""
+    made, generate = [], Poisson2D.generate
+    monkeypatch.setattr(Poisson2D, "generate", lambda self: made.append(self.digest) or generate(self))
+    return made
+
+
+def same(one: dict[str, NDArray], other: dict[str, NDArray]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+# --- the equation --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("anisotropy", [(1.0, 2.5), (20.0, 30.0), (100.0, 200.0)])
+@pytest.mark.parametrize("side", [32, 128])
+def test_the_solution_solves_the_equation(anisotropy: tuple[float, float], side: int) -> None:
+    data = Poisson2D(n=8, side=side, anisotropy=anisotropy, precision="float64").generate()
+    for f, u, (k11, k22, k12) in zip(data["source"], data["solution"], data["tensor"], strict=True):
+        wave = 2j * np.pi * np.fft.fftfreq(side, 1 / side)
+        wave[side // 2] = 0  # the first derivative of the highest wave vanishes on the grid
+        squared = -((2 * np.pi * np.fft.fftfreq(side, 1 / side)) ** 2)
+        hat = np.fft.fft2(u)
+        second = k11 * squared[:, None] * hat + k22 * squared * hat + 2 * k12 * wave[:, None] * wave * hat
+        assert np.abs(-np.fft.ifft2(second).real - f).max() < 1e-10
+        assert abs(u.mean()) < 1e-13 and abs(f.mean()) < 1e-13
+
+
+def test_a_wave_is_divided_by_its_own_symbol() -> None:
+    side, (p, q) = 16, (3, -2)
+    x = np.arange(side) / side
+    f = np.cos(2 * np.pi * (p * x[:, None] + q * x))
+    u = operator_data.solve_poisson(f[None], np.array([[0.5, 2.0, 0.3]]))[0]
+    np.testing.assert_allclose(u, f / (4 * np.pi**2 * (0.5 * p**2 + 2.0 * q**2 + 2 * 0.3 * p * q)), atol=1e-15)
+
+
+def test_tensors_have_the_eigenvalues_one_and_e_in_all_directions() -> None:
+    tensor = Poisson2D(n=400, side=16, anisotropy=(5.0, 10.0), precision="float64").generate()["tensor"]
+    matrices = np.stack([tensor[:, [0, 2]], tensor[:, [2, 1]]], axis=1)
+    values, vectors = np.linalg.eigh(matrices)
+    np.testing.assert_allclose(values[:, 0], 0.01, rtol=1e-10)
+    assert 0.05 <= values[:, 1].min() < 0.052 and 0.098 < values[:, 1].max() <= 0.1
+    angles = np.arctan2(vectors[:, 1, 0], vectors[:, 0, 0]) % np.pi
+    assert np.histogram(angles, 4, (0, np.pi))[0].min() > 70  # 100 each on average
+
+
+def test_sources_are_gaussians_on_a_lattice_as_a_plain_loop_adds_them() -> None:
+    data = replace(SMALL, n=1)
+    heights = np.zeros((12, 12))
+    heights[0, 3], heights[11, 7] = 0.5, 1.0
+    found = data._source(heights[None])[0]
+    x = np.arange(32) / 32
+    expected = np.zeros((32, 32))
+    for i, j in ((0, 3), (11, 7)):
+        a, b = (0.5 + (k - 5.5) / 16 for k in (i, j))
+        expected += heights[i, j] * np.exp(-((x[:, None] - a) ** 2 + (x - b) ** 2) / (2 * (1 / 32) ** 2))
+    expected /= expected.max()
+    np.testing.assert_allclose(found, expected - expected.mean(), atol=1e-14)
+
+
+def test_the_four_groups_have_their_share_of_gaussians_and_none_is_empty() -> None:
+    index = np.arange(2000)
+    uniform = np.random.default_rng(0).random((2000, 289))
+    active = SMALL._amplitudes(index, uniform) > 0
+    for group, share in enumerate((0.8, 0.6, 0.4, 0.2)):
+        assert active[group::4].mean() == pytest.approx(share, abs=0.01)
+    never = np.concatenate([np.full((4, 144), 0.99), np.full((4, 144), 0.5), np.full((4, 1), 0.999)], axis=1)
+    alone = SMALL._amplitudes(np.arange(4), never)
+    assert (alone > 0).sum(axis=(1, 2)).tolist() == [1] * 4 and alone[:, 11, 11] == pytest.approx(0.5005)
+
+
+RANGES = [(1.0, 2.5), (2.5, 5.0), (5.0, 10.0), (10.0, 20.0), (20.0, 30.0), (30.0, 50.0), (50.0, 100.0), (100.0, 200.0)]
+HEIGHTS = [0.46, 0.33, 0.23, 0.15, 0.11, 0.085, 0.056, 0.038]
+
+
+@pytest.mark.parametrize(("anisotropy", "height"), list(zip(RANGES, HEIGHTS, strict=True)))
+def test_solutions_are_as_high_as_those_of_the_released_code(anisotropy: tuple[float, float], height: float) -> None:
+    """The median over the samples of max |u|."""
+    data = Poisson2D(n=512, side=32, anisotropy=anisotropy).generate()
+    assert np.median(np.abs(data["solution"]).max(axis=(1, 2))) == pytest.approx(height, rel=0.12)
+
+
+def test_solutions_have_the_energy_of_sparse_sources() -> None:
+    """The sum over 128 x 128 points of u^2: 935 on average in the released data, 2,636 if every Gaussian is there."""
+    for sparse, energy in ((True, 935), (False, 2636)):
+        u = Poisson2D(n=512, side=64, sparse=sparse).generate()["solution"]
+        assert 4 * np.square(u).sum(axis=(1, 2)).mean() == pytest.approx(energy, rel=0.1)
+
+
+# --- the recipe ----------------------------------------------------------------------------------------------
+
+
+def test_equal_recipes_give_equal_arrays_and_everything_else_gives_others() -> None:
+    data = SMALL.generate()
+    assert same(data, replace(SMALL).generate()) and {name: array.dtype for name, array in data.items()} == {
+        "source": np.float64, "solution": np.float64, "tensor": np.float64,
+    }  # fmt: skip
+    changes = [{"seed": 1}, {"split": "validation"}, {"split": "test"}, {"sparse": False}, {"anisotropy": (2.5, 5.0)}]
+    others = [replace(SMALL, **change) for change in changes]
+    assert len({one.digest for one in (SMALL, *others, replace(SMALL, n=7), replace(SMALL, side=34))}) == 8
+    for other in others:
+        assert not np.allclose(other.generate()["solution"], data["solution"])
+    assert json.loads(json.dumps(SMALL.recipe)) == SMALL.recipe and SMALL.recipe["anisotropy"] == [1.0, 2.5]
+    assert Poisson2D(anisotropy=[1, 2.5]).digest == Poisson2D().digest
+
+
+def test_fewer_samples_are_the_first_of_more_also_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    few, many = SMALL.generate(), replace(SMALL, n=40).generate()
+    monkeypatch.setattr(operator_data, "CHUNK", 4)
+    pieces = replace(SMALL, n=40).generate()
+    for name in few:
+        np.testing.assert_allclose(many[name][:6], few[name], rtol=0, atol=1e-14)
+        np.testing.assert_allclose(pieces[name], many[name], rtol=0, atol=1e-14)
+
+
+def test_ranges_share_their_sources() -> None:
+    one, other = (Poisson2D(n=3, side=32, anisotropy=a).generate() for a in ((1.0, 2.5), (100.0, 200.0)))
+    assert np.array_equal(one["source"], other["source"]) and not np.array_equal(one["tensor"], other["tensor"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"n": 0}, "n=0 is not a number of samples"),
+        ({"n": 2.5}, "n=2.5 is not a number of samples"),
+        ({"n": True}, "n=True is not a number of samples"),
+        ({"side": 33}, "side=33 is impossible; choose an even"),
+        ({"side": "128"}, "side='128' is impossible"),
+        ({"anisotropy": (2.0, 1.0)}, r"anisotropy=\(2.0, 1.0\) is no range"),
+        ({"anisotropy": (-1.0, 1.0)}, "is no range of eigenvalues"),
+        ({"anisotropy": 3.0}, "anisotropy=3.0 is no range"),
+        ({"anisotropy": ("a", "b")}, "is no range of eigenvalues"),
+        ({"seed": -1}, "seed=-1 is no seed"),
+        ({"seed": 2**32}, "is no seed; choose a whole number from 0 to 4294967295"),
+        ({"split": "tset"}, "did you mean test"),
+        ({"precision": "float16"}, "did you mean float"),
+    ],
+)
+def test_impossible_recipes_are_one_sentence(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        Poisson2D(**change)
+
+
+# --- the cache -----------------------------------------------------------------------------------------------
+
+
+def test_data_are_computed_once_and_then_read(cache: Path, counted: list[str]) -> None:
+    first, second = SMALL.load(), SMALL.load()
+    assert same(first, second) and counted == [SMALL.digest]
+    assert [path.name for path in cache.iterdir()] == [f"poisson-2d-{SMALL.digest[:20]}.npz"]
+    first["solution"][:] = 0
+    assert same(SMALL.load(), second)
+    replace(SMALL, seed=1).load()
+    assert len(counted) == 2 and len(list(cache.iterdir())) == 2
+
+
+def flip(path: Path) -> None:
+    """One bit in the middle of the numbers."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def of_another_recipe(path: Path) -> None:
+    """A whole file, under the wrong name."""
+    other = replace(SMALL, seed=5)
+    other.load()
+    other.path.replace(path)
+
+
+DAMAGE: list[Callable[[Path], Any]] = [
+    lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    lambda path: path.write_bytes(b""),
+    lambda path: path.write_bytes(b"no archive"),
+    lambda path: np.savez(path, solution=np.zeros(3)),
+    lambda path: np.savez(path, digest=np.array([object()], dtype=object)),
+    Path.unlink,
+    flip,
+    of_another_recipe,
+]
+
+
+@pytest.mark.parametrize("spoil", DAMAGE)
+def test_a_damaged_or_foreign_file_is_made_anew(spoil: Callable[[Path], Any], counted: list[str]) -> None:
+    expected = SMALL.load()
+    spoil(SMALL.path)
+    counted.clear()
+    assert same(SMALL.load(), expected) and counted == [SMALL.digest]
+    assert same(SMALL.load(), expected) and counted == [SMALL.digest]
+
+
+def test_a_full_disk_costs_the_cache_and_not_the_data(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: Any, **arrays: NDArray) -> None:
+        file.write(b"the beginning")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.warns(UserWarning, match=rf"cannot be kept in {cache}: No space left on device; .* set SCIML_CACHE"):
+        found = SMALL.load()
+    assert same(found, SMALL.generate()) and list(cache.iterdir()) == []
+
+
+def test_a_cache_that_is_no_folder_is_said_and_the_data_are_there(cache: Path) -> None:
+    cache.write_text("a file")
+    with pytest.warns(UserWarning, match="cannot be kept in"):
+        assert same(SMALL.load(), SMALL.generate())
+
+
+def test_an_interrupted_write_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        SMALL.load()
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("platform", "environment", "expected"),
+    [
+        ("linux", {}, "{home}/.cache/sciml_lib"),
+        ("linux", {"XDG_CACHE_HOME": "{home}/elsewhere"}, "{home}/elsewhere/sciml_lib"),
+        ("linux", {"XDG_CACHE_HOME": "relative"}, "{home}/.cache/sciml_lib"),
+        ("darwin", {"XDG_CACHE_HOME": "{home}/elsewhere"}, "{home}/Library/Caches/sciml_lib"),
+        ("win32", {"LOCALAPPDATA": "{home}/Local"}, "{home}/Local/sciml_lib"),
+        ("linux", {"SCIML_CACHE": "~/mine"}, "{home}/mine"),
+    ],
+)
+def test_the_cache_is_where_the_platform_keeps_caches(
+    platform: str, environment: dict[str, str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SCIML_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(cache_room.sys, "platform", platform)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value.format(home=tmp_path))
+    assert cache_room.folder() == Path(expected.format(home=tmp_path)).resolve()
+
+
+def test_data_never_lie_inside_the_project_or_an_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Path(operator_data.__file__).parents[2]
+    for folder in (project, project / "runs" / "data", tmp_path / "lib" / "site-packages" / "x"):
+        monkeypatch.setenv("SCIML_CACHE", str(folder))
+        with pytest.raises(
+            UserError, match="lies inside the project or an installation; set SCIML_CACHE to a folder elsewhere"
+        ):
+            SMALL.load()
