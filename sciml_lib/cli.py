@@ -310,9 +310,11 @@ def study(name: str, profile: str, time_limit: float | None, device: str, runs: 
     Exit status: 0 if done, 75 if stopped by the time limit, 2 if something is wrong.
     """
     from sciml_lib import studies
+    from sciml_lib.sweeps import devices
     from sciml_lib.sweeps.timing import duration
 
     chosen = studies.get(name)
+    devices.resolve(device)
     if not quiet:
         left = studies.seconds_left(chosen, profile, runs)
         known = "how long the rest takes is not known before its first item" if math.isnan(left) else ""

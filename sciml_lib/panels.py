@@ -5,9 +5,12 @@ This is the glue between the stored runs and the rooms that know arrays only; it
 
 from __future__ import annotations
 
+import operator
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +19,14 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from sciml_lib import figures, regimes, systems
-from sciml_lib.errors import UserError
+from sciml_lib.errors import UserError, unknown
 from sciml_lib.figures.regime_map import numeral_places
 from sciml_lib.problems import PINN
-from sciml_lib.regimes import Agreement, Bootstrap, Boundary, Regime, Thresholds
+from sciml_lib.regimes import Agreement, Bootstrap, Boundary, Regime, RegimeMap, Thresholds
 from sciml_lib.regimes.bootstrap import crossings as row_crossings
 from sciml_lib.sweeps import catalog, dataset, store
-from sciml_lib.sweeps.spec import Cell, Plan
+from sciml_lib.sweeps.spec import Cell, Plan, Sweep
+from sciml_lib.systems import System
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,8 @@ class Solution:
     """What one network learned, beside the truth.
 
     Attributes:
-        x: positions, ``[n_x]``.
-        t: times, ``[n_t]``.
+        x: places along the first coordinate, ``[n_x]``.
+        t: places along the second, ``[n_t]``.
         learned: the network's solution, ``[n_t, n_x]``.
         true: the reference solution, ``[n_t, n_x]``.
         points: its collocation points (x, t), ``[n_data, 2]``.
@@ -51,34 +55,56 @@ class Panel:
     Attributes:
         runs: what :func:`sciml_lib.load` returns; dimensions coefficient, n_data and seed.
         folder: the folder of stored runs they come from; empty for the repository's own.
-        own_thresholds: thresholds to judge it by; None for those of its own row of Table 5.
+        own_thresholds: thresholds to judge it by; None for those of its own row of Table 5, or, where it has none, those
+            that follow from its maps.
+        own_plan: exactly what the runs are meant to be; None for what the catalog has under the id in their attributes.
     """
 
     runs: xr.Dataset
     folder: str = ""
     own_thresholds: Thresholds | None = None
+    own_plan: Plan | None = None
 
     @classmethod
-    def of(cls, sweep: str, profile: str, device: str = "auto", runs: str = "", seeds: int | None = None) -> Panel:
+    def of(
+        cls,
+        sweep: Sweep | str,
+        profile: str = "laptop",
+        device: str = "auto",
+        runs: str | os.PathLike[str] = "",
+        seeds: int | None = None,
+        thresholds: Thresholds | None = None,
+    ) -> Panel:
         """Reads the runs of a sweep, and trains what is missing if that takes no more than a few minutes.
 
         Args:
-            sweep: id of the sweep.
-            profile: smoke, laptop or paper.
+            sweep: id of a sweep, or a sweep of your own.
+            profile: smoke, laptop or paper, or a profile of your own sweep.
             device: auto, cpu or cuda.
             runs: folder of stored runs; empty for the repository's own.
-            seeds: at most the first so many seeds of the profile; all by default.
+            seeds: *at most* the first so many seeds: a profile that has fewer gives all of its own, so that one number
+                can be asked of several sweeps. All by default.
+            thresholds: where low ends; by default the row of Table 5, or what follows from the maps where it has none.
 
         Raises:
             UserError: if a name or number is impossible, or training would take long; it says how to go on.
         """
         import sciml_lib
 
-        seeds = _at_most(seeds, sweep, profile)
-        return cls(sciml_lib.load_or_train(sweep, profile, runs=runs or None, device=device, seeds=seeds), runs)
+        plan, folder, seeds = _asked(sweep, profile, runs, seeds, thresholds)
+        found = sciml_lib.load_or_train(sweep, profile, runs=folder or None, device=device, seeds=seeds)
+        return cls(found, folder, thresholds, plan)
 
     @classmethod
-    def measured(cls, sweep: str, profile: str, device: str = "auto", runs: str = "", seeds: int | None = None) -> Panel:
+    def measured(
+        cls,
+        sweep: Sweep | str,
+        profile: str = "laptop",
+        device: str = "auto",
+        runs: str | os.PathLike[str] = "",
+        seeds: int | None = None,
+        thresholds: Thresholds | None = None,
+    ) -> Panel:
         """Reads the runs of a sweep with their curvature: ``seeded("lambda_max")`` and the others work.
 
         Takes what :meth:`of` takes.
@@ -86,13 +112,19 @@ class Panel:
         Raises:
             UserError: as :meth:`of`, or if the curvature is not stored; it says what to type.
         """
-        seeds = _at_most(seeds, sweep, profile)
-        return cls(dataset.load_measured(sweep, profile, runs=runs or None, device=device, seeds=seeds), runs)
+        plan, folder, seeds = _asked(sweep, profile, runs, seeds, thresholds)
+        found = dataset.load_measured(sweep, profile, runs=folder or None, device=device, seeds=seeds)
+        return cls(found, folder, thresholds, plan)
 
     @cached_property
     def plan(self) -> Plan:
         """Exactly what the runs are meant to be."""
-        return catalog.get(self.sweep).at(self.runs.attrs["profile"])
+        return self.own_plan or catalog.get(self.sweep).at(self.runs.attrs["profile"])
+
+    @cached_property
+    def system(self) -> System:
+        """The equation, with its constants and its own words."""
+        return systems.get(self.plan.sweep.system)
 
     @property
     def sweep(self) -> str:
@@ -100,29 +132,34 @@ class Panel:
         return self.runs.attrs["sweep"]
 
     @cached_property
+    def map(self) -> RegimeMap:
+        """The pair of maps with its thresholds, regimes and borders."""
+        return regimes.map_of(self.runs, self.own_thresholds)
+
+    @property
     def train(self) -> xr.DataArray:
         """Seed mean of the training loss, ``[n_coefficient, n_data]``; NaN where nothing is stored."""
-        return regimes.seed_mean(self.seeded("train_loss"), self.seeded("status"))
+        return self.map.train
 
-    @cached_property
+    @property
     def test(self) -> xr.DataArray:
         """Seed mean of the test error, ``[n_coefficient, n_data]``; NaN where nothing is stored."""
-        return regimes.seed_mean(self.seeded("test_error"), self.seeded("status"))
+        return self.map.test
 
-    @cached_property
+    @property
     def thresholds(self) -> Thresholds:
-        """The row of Table 5 for this sweep, or those that were given."""
-        return self.own_thresholds or regimes.thresholds.of_panel(self.sweep)
+        """Those that were given, or the row of Table 5 for this sweep, or what follows from the maps."""
+        return self.map.thresholds
 
-    @cached_property
+    @property
     def labels(self) -> xr.DataArray:
         """The regime of every cell, 0 where nothing is stored."""
-        return regimes.label(self.train, self.test, self.thresholds)
+        return self.map.labels
 
-    @cached_property
+    @property
     def boundaries(self) -> list[Boundary]:
         """Both borders at the five perturbations of their thresholds."""
-        return regimes.extract(self.train, self.test, self.thresholds)
+        return self.map.boundaries
 
     @cached_property
     def band(self) -> Bootstrap | None:
@@ -196,9 +233,7 @@ class Panel:
             cell = Cell(*(errors[axis].values[i].item() for axis, i in zip(errors.dims, place, strict=True)))
             params = self.parameters(cell)
             if params is not None:
-                problem = PINN(
-                    systems.get(sweep.system), sweep.setup.network(), [cell.coefficient], cell.n_data, dtype=torch.float64
-                )
+                problem = PINN(self.system, sweep.setup.network(), [cell.coefficient], cell.n_data, dtype=torch.float64)
                 errors[place] = problem.test_error(params[None].double()).item()
         return errors
 
@@ -246,12 +281,16 @@ class Panel:
         """
         cells = {regime: self.typical(regime) for regime in (Regime.I, Regime.II, Regime.III)}
         found = {regime: cell for regime, cell in cells.items() if cell is not None}
-        titles = [f"{r.numeral}, {r.title}: $\\beta = {c.coefficient:g}$, $N_f = {c.n_data:,}$" for r, c in found.items()]
-        notes = [
-            f"training loss {self.value('train_loss', c):.1e}, test error {self.value('test_error', c):.2g}"
-            for c in found.values()
-        ]
-        return self.solutions_figure(list(found.values()), titles, notes, title)
+        titles = [f"{regime.numeral}, {regime.title}: {self.cell_words(cell)}" for regime, cell in found.items()]
+        return self.solutions_figure(list(found.values()), titles, [self.note(cell) for cell in found.values()], title)
+
+    def cell_words(self, cell: Cell) -> str:
+        """A cell in the system's own symbols, such as ``β = 5, $N_f$ = 1,000``."""
+        return f"{self.system.coefficient_label} = {cell.coefficient:g}, {self.system.data_symbol} = {cell.n_data:,}"
+
+    def note(self, cell: Cell) -> str:
+        """Training loss and test error of one run, in words."""
+        return f"training loss {self.value('train_loss', cell):.1e}, test error {self.value('test_error', cell):.2g}"
 
     def solutions_figure(self, cells: Sequence[Cell], titles: Sequence[str], notes: Sequence[str], title: str) -> Figure:
         """What the networks of some runs learned, below the true solutions.
@@ -276,6 +315,7 @@ class Panel:
             [one.points for one in shown],
             titles,
             notes,
+            axis_labels=self.system.axis_labels,
             title=title,
         )
 
@@ -321,7 +361,7 @@ class Panel:
 
     def solution(self, cell: Cell) -> Solution:
         """Evaluates the network of a PINN, and the true solution, on the grid of the test error."""
-        system = systems.get(self.plan.sweep.system)
+        system = self.system
         x, t = system.axes(system.test_grid)
         points = torch.stack([part.reshape(-1) for part in torch.meshgrid(x, t, indexing="xy")], dim=1)  # [n_t n_x, 2]
         network = self.plan.sweep.setup.network()
@@ -350,21 +390,51 @@ class Panel:
     @property
     def axis_words(self) -> dict[str, str]:
         """Texts of both axes, as figures take them."""
-        system = systems.get(self.sweep.split("/")[1])
         return {
-            "coefficient_label": f"{system.coefficient_label}, "
-            + (system.coefficient_words or f"the {system.name} coefficient"),
-            "data_label": system.data_label,
+            "coefficient_label": f"{self.system.coefficient_label}, {self.system.coefficient_words}",
+            "data_label": self.system.data_label,
         }
 
     def seeded(self, name: str) -> xr.DataArray:
-        """A variable of the runs with its axes in order, ``[n_coefficient, n_data, n_seed]``."""
-        return self.runs[name].transpose("coefficient", "n_data", "seed")
+        """A variable of the runs with its axes in order, ``[n_coefficient, n_data, n_seed]``.
+
+        A loss or test error without a finite value is infinite where a run has ended, and NaN where none is stored.
+        """
+        values = self.runs[name].transpose("coefficient", "n_data", "seed")
+        counted = name in ("train_loss", "test_error") or name.startswith("loss_")
+        return regimes.by_status(values, self.runs["status"]) if counted else values
 
 
-def _at_most(seeds: int | None, sweep: str, profile: str) -> int | None:
+def _asked(sweep: Any, profile: Any, runs: Any, seeds: Any, thresholds: Any) -> tuple[Plan, str, int | None]:
+    """The plan, the folder and the number of seeds that were asked for; a chapter takes them as papermill got them.
+
+    Raises:
+        UserError: if one is of a wrong type, or impossible.
+    """
+    found = sweep if isinstance(sweep, Sweep) else catalog.get(sweep) if isinstance(sweep, str) else None
+    if found is None:
+        raise UserError(f"sweep={sweep!r} is not a sweep; give an id such as 'pinn/convection/lbfgs', or a Sweep of your own")
+    if not isinstance(profile, str):
+        raise unknown("profile", profile, found.profiles)
+    if not isinstance(runs, (str, os.PathLike, type(None))):
+        raise UserError(f"runs={runs!r} is not a folder; give its path as text, or leave it empty")
+    if not isinstance(thresholds, (Thresholds, type(None))):
+        raise UserError(f"thresholds={thresholds!r} are not thresholds; write them as Thresholds.of(train=1e-3, test=0.05)")
+    plan = found.at(profile)
+    return plan, os.fspath(runs or ""), _at_most(seeds, len(plan.seeds))
+
+
+def _at_most(seeds: Any, planned: int) -> int | None:
     """No more seeds than the profile has; a chapter asks for some number of all its sweeps."""
-    return None if seeds is None else min(seeds, len(catalog.get(sweep).at(profile).seeds))
+    if seeds is None:
+        return None
+    try:
+        number = None if isinstance(seeds, bool) else operator.index(seeds)
+    except TypeError:
+        number = None
+    if number is None or number < 1:
+        raise UserError(f"seeds={seeds!r} is impossible: {planned} seeds are planned; choose between 1 and {planned}")
+    return min(number, planned)
 
 
 def solved(panel: Panel) -> xr.DataArray:
@@ -376,7 +446,7 @@ def solved(panel: Panel) -> xr.DataArray:
 def mixed(panel: Panel) -> xr.DataArray:
     """Returns the cells in which some seeds are well trained and others are not, ``[n_coefficient, n_data]``."""
     good = solved(panel).sum("seed")
-    stored = panel.seeded("test_error").notnull().sum("seed")
+    stored = panel.seeded("test_error").notnull().sum("seed")  # a run that has ended has a value, if an infinite one
     return (good > 0) & (good < stored)
 
 

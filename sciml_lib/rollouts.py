@@ -14,7 +14,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from sciml_lib import figures, systems
+from sciml_lib import figures
 from sciml_lib.errors import UserError
 from sciml_lib.models import rollout
 from sciml_lib.panels import Panel
@@ -118,23 +118,22 @@ def examples(panel: Panel, title: str) -> Figure:
     if not found:
         raise UserError(f"the arrays of {panel.sweep} are not stored; train it with `{panel.plan.command}`")
     shown: list[Any] = [learned(panel, cell) for cell in found.values()]
+    system = _system(panel)
     return figures.rollouts(
         shown[0].time,
         [one.true for one in shown],
         [one.learned for one in shown],
         [one.observed for one in shown],
-        [f"{r.numeral}, {r.title}: $1/b = {c.coefficient:g}$, $N = {c.n_data:,}$" for r, c in found.items()],
-        [
-            f"training loss {panel.value('train_loss', c):.1e}, test error {panel.value('test_error', c):.2g}"
-            for c in found.values()
-        ],
-        labels=("angle in rad", "angular velocity in rad/s"),
+        [f"{regime.numeral}, {regime.title}: {panel.cell_words(cell)}" for regime, cell in found.items()],
+        [panel.note(cell) for cell in found.values()],
+        labels=system.component_labels,
+        time_label=system.time_label,
         title=title,
     )
 
 
 def _system(panel: Panel) -> Dynamics:
-    system = systems.get(panel.plan.sweep.system)
+    system = panel.system
     if not isinstance(system, Dynamics):
         raise UserError(f"{panel.sweep} is no map of neural ODEs; choose one, such as pinode/pendulum/adam")
     return system

@@ -110,7 +110,7 @@ def test_multipliers_grow_before_the_penalty_and_at_the_weights_of_the_last_call
         g = problem.constraints(state.params, ["hard"])
         expected = torch.where(again[:, None], expected + penalty[:, None] * g, expected)
         penalty = torch.where(again, 1.2 * penalty, penalty)
-        assert not state.pairs[again].any()  # the history is discarded
+        assert not state.history.pairs[again].any()  # the history is discarded
     assert (state.calls == 4).all()
 
 

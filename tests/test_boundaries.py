@@ -186,6 +186,26 @@ def test_fields_are_probabilities_between_the_cells():
     assert found.spread("train") == pytest.approx(4.0)
 
 
+def test_the_interval_of_a_row_is_that_of_90_per_cent():
+    # Three seeds, shifted by 0, 1 and 3 along the row, so a resample crosses at 6.3 minus the mean of its shifts. That of the
+    # first seed alone, 6.3, and that of the last alone, 3.3, have the probability 1/27 = 3.7 % each: outside 5 %, inside 2.5 %.
+    x, _ = ramp(10, 2)
+    train = np.stack([x - 3.0 + shift for shift in (0.0, 1.0, 3.0)], axis=-1)
+    row = regimes.bootstrap(train, np.zeros_like(train), T).rows.sel(boundary="train", n_data=0)
+    assert (float(row.lower), float(row.upper)) == pytest.approx((6.3 - 7.0 / 3.0, 6.3 - 1.0 / 3.0))
+
+
+@pytest.mark.parametrize("n_seeds", [4, 5])
+def test_the_ends_of_a_row_are_the_quantiles_of_all_resamples(n_seeds):
+    x, _ = ramp(12, 2)
+    shifts = np.random.default_rng(n_seeds).uniform(0.0, 4.0, n_seeds)
+    train = np.stack([x - 4.0 + shift for shift in shifts], axis=-1)
+    row = regimes.bootstrap(train, np.zeros_like(train), T).rows.sel(boundary="train", n_data=1)
+    crossing = [7.3 - shifts[list(draw)].mean() for draw in itertools.product(range(n_seeds), repeat=n_seeds)]
+    expected = np.quantile(crossing, [0.05, 0.95], method="inverted_cdf")
+    assert (float(row.lower), float(row.upper)) == pytest.approx(tuple(expected))
+
+
 def test_test_field_is_left_out_in_regime_two():
     x, y = ramp(6, 6)
     train, test = (np.repeat(v[..., None], 2, axis=-1) for v in (y, x))

@@ -147,7 +147,7 @@ def test_members_of_one_seed_share_their_evaluations() -> None:
 
 
 @pytest.mark.parametrize("width", [1, 2, 4])
-def test_lanes_do_not_change_any_member(width: int) -> None:
+def test_slots_do_not_change_any_member(width: int) -> None:
     assert_same(run(make_problem(), width=width), run(make_problem()), rtol=1e-6, atol=1e-8)
 
 
@@ -177,7 +177,7 @@ def test_members_that_diverge_on_a_level_are_reported_and_the_others_go_on() -> 
     assert_same(ours, expected, rtol=1e-6, atol=1e-8)
 
 
-def test_seconds_of_a_shared_lane_are_divided() -> None:
+def test_seconds_of_a_shared_slot_are_divided() -> None:
     start = time.perf_counter()
     results = run(make_problem([2.5] * 4), [4] * 4)
     spent = time.perf_counter() - start

@@ -280,6 +280,7 @@ def runs():
 
 def strip(table, **options):
     named = {"x": "warmup", "value": "test_error", "x_label": "Adam steps", "value_label": "test error", "title": "seeds"}
+    named |= {"coefficient_name": "c", "data_name": "$N$"}
     return figures.seed_strip(table, **{**named, **options})
 
 
@@ -314,7 +315,7 @@ def test_seed_strip_marks_diverged_runs_and_leaves_out_missing_ones():
     (mark,) = artists(first, "diverged")
     assert len(mark.get_xdata()) == 1 and len(first.collections[0].get_offsets()) == 4
     assert len(artists(first, "mean")) == 1  # an infinite mean has no bar
-    assert "diverged" in [t.get_text() for t in figure.legends[0].get_texts()]
+    assert "no finite value" in [t.get_text() for t in figure.legends[0].get_texts()]
 
 
 def test_seed_strip_of_diverged_runs_only():

@@ -106,8 +106,8 @@ def test_zoom_phase_is_entered() -> None:
     state, zooms, grows = optimiser.init(objective, starts), 0, 0
     for _ in range(60):
         state = optimiser.step(objective, state)
-        zooms += int(state.zooming.sum())
-        grows += int(((state.trials > 0) & ~state.zooming).sum())
+        zooms += int(state.search.zooming.sum())
+        grows += int(((state.search.trials > 0) & ~state.search.zooming).sum())
     assert zooms > 20
     assert grows > 0
 

@@ -158,16 +158,18 @@ def test_the_default_is_the_released_codes_budget() -> None:
 
 @pytest.mark.parametrize("stage", [REPEATED, PLAIN], ids=["repeated", "plain"])
 @pytest.mark.parametrize("width", [1, 3])
-def test_lanes_do_not_change_any_member(stage: MiniBatchAdam, width: int) -> None:
-    problem = make_problem(dtype=torch.float32)
-    assert_same(run(problem, stage, width=width), run(problem, stage), rtol=0, atol=0)
+def test_slots_do_not_change_any_member(stage: MiniBatchAdam, width: int) -> None:
+    # Products of another batch size round otherwise. In float64 a gradient is then off by some 1e-16, of which an update,
+    # 1e-3 m / (sqrt(v) + 1e-8), makes 1e-11 at the very most, even where the gradient vanishes; and there are 52 of them.
+    problem = make_problem()
+    assert_same(run(problem, stage, width=width), run(problem, stage), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("stage", [REPEATED, PLAIN], ids=["repeated", "plain"])
 @pytest.mark.parametrize("width", [None, 2])
 def test_stopped_and_resumed_at_every_step_gives_the_same(tmp_path: Path, stage: MiniBatchAdam, width: int | None) -> None:
     results = cut_after_every_step(partial(run, make_problem(), stage, width=width), tmp_path, at_least=45)
-    assert_same(results, run(make_problem(), stage), rtol=1e-12, atol=1e-14)
+    assert_same(results, run(make_problem(), stage, width=width), rtol=0, atol=0)  # the same slots, so the same bits
 
 
 def test_a_member_that_diverges_stays_where_it_is() -> None:

@@ -330,7 +330,8 @@ def test_exponents_above_the_bound_of_the_package_are_found() -> None:
     assert tails.loc[tails["coefficient"] == 20, "alpha"].to_numpy() == pytest.approx(5.0, rel=0.05)
     assert "12 of 24 exponents are above 3, the largest" in narrative.jump_table(tails)
     assert "above 3" not in narrative.jump_table(tails[tails["coefficient"] == 5])
-    assert power_law(lengths(5.0)).alpha == pytest.approx(3.0) and not power_law(lengths(5.0)).valid
+    bounded = power_law(lengths(5.0), largest=jumps.BOUND)
+    assert bounded.alpha == pytest.approx(3.0) and not bounded.in_range
 
 
 def test_no_exponent_at_all_is_said() -> None:

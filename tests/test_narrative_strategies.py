@@ -210,7 +210,7 @@ def test_a_run_counts_once_and_a_missing_number_not_at_all():
     method = Panel(runs("pinn/convection/nncg", "laptop", steep(30), lambda c, n, s: 0.1 if c < 30 else 0.9,
                         ended=lambda c, n, s: "budget_spent" if c < 30 else "not_descent"))  # fmt: skip
     assert "24 (100 %) of 24 runs outside" in narrative.nncg_statements(base, method)[-1].found
-    missing = Panel(method.runs.where(method.runs["n_data"] != 100).assign(status=method.runs["status"]))
+    missing = Panel(method.runs.where(method.runs["n_data"] != 100))
     assert "nan" not in narrative.improvement_words(base, missing)
     assert narrative.nncg_statements(base, missing)[0].verdict == OPEN  # the cells with the fewest points are not known
 

@@ -96,7 +96,7 @@ def test_indefinite_matrices_and_broken_products() -> None:
     assert not made.values[2].any()
     assert not made.vectors[2].any()
     (alone,) = sketch(times(positive), tests[:1]).values
-    torch.testing.assert_close(made.values[4], alone, rtol=1e-12, atol=1e-13)  # the neighbours' trouble stays theirs
+    torch.testing.assert_close(made.values[4], alone, rtol=1e-10, atol=1e-12)  # the neighbours' trouble stays theirs
 
 
 def test_the_preconditioner_is_the_dense_formula() -> None:
@@ -368,7 +368,7 @@ def run(problem: PINN, results: dict[int, MemberResult] | None = None, **options
     return results
 
 
-def test_lanes_and_stops_do_not_change_any_member(tmp_path: Path) -> None:
+def test_slots_and_stops_do_not_change_any_member(tmp_path: Path) -> None:
     expected = run(make_problem())
     assert_same(run(make_problem(), width=1), expected, rtol=1e-6, atol=1e-8)
     results = cut_after_every_step(partial(run, make_problem(), width=2), tmp_path, at_least=10)

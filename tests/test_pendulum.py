@@ -161,7 +161,7 @@ def test_the_catalogue_of_systems_has_it() -> None:
 
 @pytest.mark.parametrize("dt", [0.0, -0.05, math.nan, math.inf, 10.0])
 def test_an_impossible_step_of_time_is_refused(dt: float) -> None:
-    with pytest.raises(UserError, match=rf"dt={dt} is no step of time; choose one above 0 and below 10, such as 0\.05"):
+    with pytest.raises(UserError, match=rf"dt={dt} is not a step of time; choose one above 0 and below 10, such as 0\.05"):
         Pendulum(dt)
 
 

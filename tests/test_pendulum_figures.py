@@ -213,7 +213,7 @@ def test_a_motion_is_drawn_over_time_and_in_the_space_of_states_with_its_data():
         np.testing.assert_array_equal(learned.get_xydata(), np.stack([TIME, LEARNED[k][:, 0]], axis=1))
         assert [line.get_xydata().tolist() for line in below.lines] == [x[k].tolist() for x in (TRUE, LEARNED, OBSERVED)]
         assert above.get_title() == ["I, well trained", "III, over-trained"][k]
-        assert (above.get_xlabel(), below.get_xlabel()) == ("time in s", f"angle\nloss {k + 1}")
+        assert (above.get_xlabel(), below.get_xlabel()) == ("time", f"angle\nloss {k + 1}")
         # One colour and line for the network's in both, dots for the data.
         assert true.get_linestyle() == "-" and below.lines[0].get_linestyle() == "-"
         assert learned.get_linestyle() == below.lines[1].get_linestyle() == "--"

@@ -237,7 +237,7 @@ def test_a_stopped_ensemble_goes_on_as_it_was(tmp_path: Path, tiny: Plan) -> Non
     assert own.cells == tuple(some) and begun.checkpoint(tmp_path).exists()
 
 
-def test_what_an_evaluation_of_all_lanes_needs_is_kept_free() -> None:
+def test_what_an_evaluation_of_all_slots_needs_is_kept_free() -> None:
     plan = catalog.get("pinode/pendulum/adam").at("paper")
     largest = max(plan.cells, key=lambda cell: cell.n_data)
     one, all_ = plan.problem([largest]), plan.problem([largest] * 320)
@@ -245,7 +245,7 @@ def test_what_an_evaluation_of_all_lanes_needs_is_kept_free() -> None:
     assert planner.evaluation_bytes(one, 320) == planner.evaluation_bytes(all_, 320) == 320 * one.workspace_bytes_per_member
 
 
-def test_lanes_follow_the_memory() -> None:
+def test_slots_follow_the_memory() -> None:
     plan = catalog.get("pinode/pendulum/alm").at("paper")
     widths = [planner.slots(plan, plan.cells, CPU, memory) for memory in (devices.CPU_LIMIT_BYTES, 200 * 10**6, 30 * 10**6)]
     assert widths[0] == 320 and widths == sorted(widths, reverse=True) and 1 <= widths[2] < 320
@@ -538,7 +538,7 @@ def test_alm_goes_on_with_the_curvature_it_has_if_asked_to(keep: bool | None) ->
         before = state.calls.clone()
         alm.step(problem, state)
         again = (state.calls > before) & (state.calls < alm.outer)
-        began_with_pairs += int((state.pairs[again] > 0).sum())
+        began_with_pairs += int((state.history.pairs[again] > 0).sum())
     assert (began_with_pairs == 3 * 6) if keep else (began_with_pairs == 0)
     for m, (coefficient, n) in enumerate(zip(COEFFICIENTS, AMOUNTS, strict=True)):
         x, iterations, evaluations = plain_alm(alm, coefficient, n, params[m])
@@ -552,7 +552,7 @@ def test_alm_goes_on_with_the_curvature_it_has_if_asked_to(keep: bool | None) ->
         assert multipliers[m, : 2 * (n - 1)].all() and not multipliers[m, 2 * (n - 1) :].any()
 
 
-def test_alm_with_its_history_does_not_depend_on_lanes_and_cuts(tmp_path: Path) -> None:
+def test_alm_with_its_history_does_not_depend_on_slots_and_cuts(tmp_path: Path) -> None:
     strategy = Strategy((LBFGS(max_iterations=3, history=4), ALM))
     expected = run(make_problem(), strategy)
     assert_same(run(make_problem(), strategy, width=2), expected, rtol=1e-6, atol=1e-8)
@@ -599,7 +599,8 @@ def test_nncg_after_lbfgs_is_lbfgs_where_there_is_nothing_to_solve() -> None:
         assert followed[m].status == "nothing_to_solve"
         assert torch.equal(followed[m].params, alone[m].params)
         assert (followed[m].iterations, followed[m].evaluations) == (alone[m].iterations, alone[m].evaluations + 1)
-        assert followed[m].train_loss == alone[m].train_loss
+        # Reported in another company: members end together here, and one after the other there.
+        assert followed[m].train_loss == pytest.approx(alone[m].train_loss, rel=1e-12)
         assert moved[m].status != "nothing_to_solve"
         assert moved[m].train_loss < alone[m].train_loss
 

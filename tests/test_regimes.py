@@ -1,5 +1,6 @@
 """Thresholds, labels and the published maps, against values worked out by hand."""
 
+import made_runs
 import numpy as np
 import pytest
 import xarray as xr
@@ -31,20 +32,38 @@ def test_variants_use_the_row_of_their_base_strategy_and_say_so(variant):
     assert (variant in found.origin) == (variant != "lbfgs")
 
 
-def test_a_panel_without_a_row_names_the_way_out():
-    with pytest.raises(UserError, match=r"no row for pinn/wave/nncg: use thresholds.relative"):
-        thresholds.of_panel("pinn/wave/nncg")
-
-
-@pytest.mark.parametrize("name", ["pinn/convektion/lbfgs", "pinn/convection", "lbfgs", "pinn/convection/sgd"])
-def test_an_unknown_panel_lists_the_valid_ones(name):
-    with pytest.raises(UserError, match=r"unknown panel.*valid ones are"):
+@pytest.mark.parametrize("name", ["pinn/wave/nncg", "pinn/burgers/lbfgs", "pinn/convection/sgd", "mine/convection/lbfgs"])
+def test_a_panel_without_a_row_names_both_ways_out_and_no_other_panel(name):
+    with pytest.raises(
+        UserError, match=rf"no row for {name}; choose thresholds with Thresholds.of.*thresholds.relative"
+    ) as found:
         thresholds.of_panel(name)
+    assert "did you mean" not in str(found.value)
+    train, test = np.outer([1.0, 5.0], [1.0, 2.0]), np.outer([0.1, 0.9], [1.0, 2.0])
+    assert thresholds.for_maps(name, train, test) == thresholds.relative(train, test)
+    assert not thresholds.relative(train, test).published
 
 
-def test_nearest_panel_is_offered():
-    with pytest.raises(UserError, match="did you mean pinn/convection/lbfgs"):
-        thresholds.of_panel("pinn/convektion/lbfgs")
+def test_a_panel_with_a_row_is_judged_by_it_whatever_its_maps():
+    ours = thresholds.for_maps("pinn/wave/lbfgs", np.ones((2, 2)), np.ones((2, 2)))
+    assert ours == thresholds.of_panel("pinn/wave/lbfgs") and ours.published
+
+
+@pytest.mark.parametrize("name", ["pinn/convection", "lbfgs", "", "pinn//lbfgs", "a/b/c/d", None])
+def test_only_a_malformed_id_is_refused(name):
+    for ask in (thresholds.of_panel, lambda name: thresholds.for_maps(name, np.eye(2), np.eye(2))):
+        with pytest.raises(UserError, match="is not the id of a sweep; write family/system/variant"):
+            ask(name)
+
+
+def test_thresholds_of_ones_own():
+    own = Thresholds.of(train=1e-3, test=0.05)
+    assert (own.train, own.test, own.published) == (1e-3, 0.05, False)
+    assert own.sentence == "thresholds 0.001 (training loss) and 0.05 (test error): chosen by the author of this map"
+    assert Thresholds.of(train=1, test=2, origin="a guess").origin == "a guess"
+    for bad in (0, -1.0, np.nan, np.inf, "0.05", True, None, [1.0]):
+        with pytest.raises(UserError, match="the test threshold must be a positive number"):
+            Thresholds.of(train=1.0, test=bad)
 
 
 def test_perturbation_formula():
@@ -150,6 +169,44 @@ def test_seed_mean_keeps_diverged_runs_and_leaves_out_missing_ones():
     status = np.full(values.shape, "converged_gradient")
     status[0, 2] = "diverged"
     assert regimes.seed_mean(values, status)[0] == np.inf
+
+
+ENDED = ("diverged", "line_search_failed", "budget_spent", "converged_change", "rollout_diverged")
+
+
+@pytest.mark.parametrize("status", ENDED)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_run_that_ended_without_a_finite_value_makes_its_cell_infinite_and_not_better(status, value):
+    values, ended = np.array([[1.0, value]]), np.array([["converged_change", status]])
+    assert regimes.seed_mean(values, ended).tolist() == [np.inf]
+    assert regimes.improvement(np.ones((1, 1, 2)), values[None], method_status=ended[None]).ratio_of_means.item() == -np.inf
+
+
+def test_a_run_without_a_status_is_not_computed_whatever_stands_in_its_place():
+    values = np.array([[1.0, np.nan, 9.0, np.inf]])
+    for empty in ("", np.nan):
+        status = np.array([["budget_spent", empty, empty, empty]], dtype=object)
+        assert regimes.seed_mean(values, status).tolist() == [1.0]
+        assert np.isnan(regimes.seed_mean(values, np.full(values.shape, empty, dtype=object))).all()
+
+
+def test_runs_become_a_map_without_a_panel():
+    runs = made_runs.runs("pinn/convection/lbfgs", "laptop", made_runs.steep(25), made_runs.few)
+    found = regimes.map_of(runs.transpose("seed", "n_data", "coefficient"))
+    assert found.train.dims == found.test.dims == found.labels.dims == ("coefficient", "n_data")
+    assert found.thresholds == thresholds.of_panel("pinn/convection/lbfgs")
+    for c, n in ((5.0, 100), (5.0, 500), (25.0, 500)):
+        expected = Regime.II if c >= 25 else Regime.III if n < 500 else Regime.I
+        assert int(found.labels.sel(coefficient=c, n_data=n)) == expected
+    assert [(b.kind, b.factor) for b in found.boundaries] == [(k, f) for k in ("train", "test") for f in regimes.FACTORS]
+    assert (regimes.map_of(runs, Thresholds.of(train=1.0, test=2.0)).labels == Regime.I).all()
+    burgers = regimes.map_of(runs.assign_attrs(sweep="pinn/burgers/lbfgs"))
+    assert burgers.thresholds == thresholds.relative(found.train, found.test)
+    for bad in (None, runs["train_loss"], runs[["train_loss"]]):
+        with pytest.raises(UserError, match="is not a data set of runs"):
+            regimes.map_of(bad)
+    with pytest.raises(UserError, match=r"write them as Thresholds.of"):
+        regimes.map_of(runs, (1.0, 2.0))
 
 
 def test_seed_mean_of_a_data_array():

@@ -275,7 +275,7 @@ def test_the_examples_are_one_run_of_each_regime_with_its_numbers() -> None:
         assert int(panel.labels.sel(coefficient=cell.coefficient, n_data=cell.n_data)) == regime
         title = above.get_title()
         assert title.startswith(f"{regime.numeral}, {regime.title}: ")
-        assert title.endswith(f"$1/b = {cell.coefficient:g}$, $N = {cell.n_data}$")
+        assert title.endswith(f"1/b = {cell.coefficient:g}, $N$ = {cell.n_data}")
         expected = rollouts.learned(panel, cell)
         true, learned = above.lines
         np.testing.assert_array_equal(true.get_xydata(), np.stack([expected.time, expected.true[:, 0]], axis=1))
@@ -292,7 +292,7 @@ def test_a_regime_of_which_nothing_is_stored_is_left_out_and_nothing_at_all_is_r
     one = one_network(tmp_path, sweep, cell, 0.0)  # all of the map is in Regime II
     figure = rollouts.examples(one, "one")
     assert len(figure.axes) == 2
-    assert figure.axes[0].get_title().startswith("II, ") and "$N = 20$" in figure.axes[0].get_title()
+    assert figure.axes[0].get_title().startswith("II, ") and "$N$ = 20" in figure.axes[0].get_title()
     nothing = dataclasses.replace(one, folder=str(tmp_path / "empty"))
     with pytest.raises(
         UserError, match=f"the arrays of {sweep} are not stored; train it with `python -m sciml_lib run {sweep}"

@@ -148,7 +148,11 @@ def test_digest_of_a_grid_of_maps_sees_every_part():
         ([pair()], {"columns": 0}, "columns must be at least 1, got 0"),
         ([pair(coefficient=[1.0, 2.0, 3.0])], {}, "coefficient has 3 values but the map has 4 cells"),
         ([pair(n_data=[10, 10, 20])], {}, "n_data must be a list of strictly increasing numbers"),
-        ([MapPair("a", np.ones((4, 3)), np.ones((3, 4)), COEFFICIENT, N_DATA, T, [], "c")], {}, "two maps of the same cells"),
+        (
+            [MapPair("a", np.ones((4, 3)), np.ones((3, 4)), COEFFICIENT, N_DATA, T, [], "c", "n")],
+            {},
+            "two maps of the same cells",
+        ),
     ],
 )
 def test_bad_grids_of_maps_are_refused(pairs, options, message):

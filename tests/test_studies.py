@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,11 +15,10 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from filelock import FileLock
 from torch import Tensor
 
 import sciml_lib
-from sciml_lib import studies
+from sciml_lib import keeper, studies
 from sciml_lib.cli import main
 from sciml_lib.errors import UserError
 from sciml_lib.landscape import HessianOperator, hutchinson, power_iteration
@@ -27,6 +27,7 @@ from sciml_lib.optim import Status
 from sciml_lib.problems import Problem
 from sciml_lib.studies import STUDIES, Item, Results, Study, base
 from sciml_lib.sweeps import catalog, store
+from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.spec import Cell
 
 LBFGS, ALM = "pinn/convection/lbfgs", "pinn/convection/alm"
@@ -88,6 +89,9 @@ class Made(Study):
     def recipe(self, profile: str) -> dict[str, Any]:
         return {"factor": self.factor}
 
+    def networks(self, item: Item) -> tuple[base.Network, ...]:
+        return ()
+
     def groups(self, items: Sequence[Item]) -> list[list[Item]]:
         return [[item for item in items if item.n_data == n] for n in sorted({item.n_data for item in items})]
 
@@ -105,7 +109,8 @@ def made() -> Made:
 
 
 def run(study: Study, folder: Path, **options: Any) -> tuple[int, int]:
-    return studies.run(study, "laptop", runs=folder, device="cpu", progress=False, **options)
+    done = studies.run(study, "laptop", runs=folder, device="cpu", progress=False, **options)
+    return done.new, done.done
 
 
 def test_what_is_stored_is_never_computed_again(made: Made, tmp_path: Path) -> None:
@@ -121,7 +126,9 @@ def test_what_is_stored_is_never_computed_again(made: Made, tmp_path: Path) -> N
     assert set(found.where(n_data=20, seed=1)) == {Item(LBFGS, 5.0, 20, 1)}
     attrs = found.attrs
     assert (attrs["cells_done"], attrs["cells_planned"], attrs["seeds"], attrs["device"]) == (6, 6, [0, 1], ["cpu"])
-    assert attrs["command"] == "python -m sciml_lib study made --profile laptop" and attrs["recipe"] == {"factor": 1.0}
+    assert attrs["command"] == f"python -m sciml_lib study made --profile laptop --runs {tmp_path}" and attrs["recipe"] == {
+        "factor": 1.0
+    }
     assert not list(tmp_path.rglob("*.tmp"))
 
 
@@ -134,11 +141,25 @@ def test_one_lost_item_is_the_only_one_computed(made: Made, tmp_path: Path) -> N
     assert run(made, tmp_path) == (1, 6) and made.computed == [lost.key]
 
 
-def test_a_time_limit_ends_between_groups_and_the_next_call_goes_on(made: Made, tmp_path: Path) -> None:
-    for done in (2, 4, 6):  # all of a group, even if its first item takes longer than there is time
-        assert run(made, tmp_path, time_limit=1e-9) == (2, done)
+def test_a_time_limit_is_kept_as_far_as_the_last_items_tell(made: Made, tmp_path: Path) -> None:
+    now = [0.0]
+    compute = made.compute
+
+    def slow(*arguments: Any) -> Iterator[tuple[Item, dict]]:
+        for found in compute(*arguments):
+            now[0] += 10.0
+            yield found
+
+    made.compute = slow
+    options = {"clock": lambda: now[0], "progress": False, "runs": tmp_path, "device": "cpu"}
+    first = studies.run(made, "laptop", time_limit=25.0, **options)
+    assert (first.new, first.done, first.stopped, now[0]) == (2, 2, True, 20.0)  # a third would end at 30
+    command = f"python -m sciml_lib study made --profile laptop --runs {tmp_path} --device cpu --time-limit 25s"
+    assert first.sentence.endswith(f"stopped by the time limit; go on with `{command}`")
+    assert studies.seconds_left(made, "laptop", tmp_path) == pytest.approx(4 * 10.0)
+    last = studies.run(made, "laptop", **options)
+    assert (last.new, last.done, last.stopped) == (4, 6, False) and "stopped" not in last.sentence
     assert sorted(made.computed) == sorted(item.key for item in made.items("laptop"))
-    assert run(made, tmp_path, time_limit=1e-9) == (0, 6)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("out of memory")])
@@ -154,7 +175,7 @@ def test_what_ended_before_an_interruption_is_kept(made: Made, tmp_path: Path, e
 def test_a_cut_before_the_first_item_leaves_no_item_without_a_manifest(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    genuine, calls = store.replace, []
+    genuine, calls = keeper.replace, []
 
     def cut(path: Path, content: bytes) -> None:
         calls.append(path)
@@ -162,7 +183,7 @@ def test_a_cut_before_the_first_item_leaves_no_item_without_a_manifest(
             raise KeyboardInterrupt
         genuine(path, content)
 
-    monkeypatch.setattr(store, "replace", cut)
+    monkeypatch.setattr(keeper, "replace", cut)
     with pytest.raises(KeyboardInterrupt):
         run(made, tmp_path)
     monkeypatch.undo()
@@ -184,7 +205,7 @@ def test_a_damaged_item_is_named(made: Made, tmp_path: Path, damage: Any) -> Non
     with pytest.raises(UserError, match="is damaged") as caught:
         studies.load(made, "laptop", tmp_path)
     sentence = str(caught.value)
-    assert str(path) in sentence and "remove it and give `python -m sciml_lib study made --profile laptop`" in sentence
+    assert str(path) in sentence and "remove it and give `python -m sciml_lib study made --profile laptop --runs" in sentence
     path.unlink()
     assert run(made, tmp_path) == (1, 6) and len(studies.load(made, "laptop", tmp_path).items) == 6
 
@@ -196,15 +217,15 @@ def test_a_damaged_manifest_is_named(made: Made, tmp_path: Path, content: str) -
     whole = json.loads(path.read_text())
     path.write_text(json.dumps({"recipe_hash": whole["recipe_hash"]}) if content == "same" else content)
     for look in (lambda: studies.load(made, "laptop", tmp_path), lambda: run(made, tmp_path)):
-        with pytest.raises(UserError, match=r"manifest\.json is damaged; restore it, or move the folder away"):
+        with pytest.raises(UserError, match=r"manifest\.json is damaged.*; restore it, or move the folder away"):
             look()
 
 
 @pytest.mark.parametrize("complete", [True, False])
 def test_items_of_another_recipe_are_refused(tmp_path: Path, complete: bool) -> None:
-    run(Made(), tmp_path, time_limit=None if complete else 1e-9)
+    run(Made(), tmp_path, time_limit=None if complete else 10.0)
     for look in (lambda: studies.load(Made(2.0), "laptop", tmp_path), lambda: run(Made(2.0), tmp_path)):
-        with pytest.raises(UserError, match="was made with other numbers than the study made has now"):
+        with pytest.raises(UserError, match="was made with other numbers than the study made or its sweeps have now"):
             look()
 
 
@@ -217,34 +238,66 @@ def test_unknown_names_are_refused_with_the_known_ones(made: Made, tmp_path: Pat
     for look in (studies.load_or_run, studies.run):
         with pytest.raises(UserError, match="unknown device 'gpu'"):
             look(made, "laptop", runs=tmp_path, device="gpu")
-    with pytest.raises(UserError, match="compute it with `python -m sciml_lib study made --profile laptop`"):
+    with pytest.raises(UserError, match="compute it with `python -m sciml_lib study made --profile laptop --runs"):
         studies.load_or_run(made, "laptop", runs=tmp_path)
 
 
 def test_what_cannot_be_written_is_one_sentence(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot write to .*every item that ended is stored"):
+    with pytest.raises(UserError, match=r"file is a file, not a folder of runs"):
         run(made, tmp_path / "file")
-    run(made, tmp_path, time_limit=1e-9)
+    run(made, tmp_path)
+    for item in made.items("laptop")[:2]:
+        (tmp_path / f"studies/made/laptop/{item.key}.npz").unlink()
 
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, os.strerror(28))
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "replace", full)
+        patch.setattr(keeper, "replace", full)
         with pytest.raises(UserError, match="No space left on device; every item that ended is stored"):
             run(made, tmp_path)
-    assert run(made, tmp_path) == (4, 6)
+    assert run(made, tmp_path) == (2, 6)
 
 
 def test_two_processes_do_not_compute_the_same(made: Made, tmp_path: Path) -> None:
-    run(made, tmp_path, time_limit=1e-9)
-    with (
-        FileLock(tmp_path / "studies/made/laptop/.lock", is_singleton=False),
-        pytest.raises(UserError, match="another process is writing to"),
-    ):
+    folder = tmp_path / "studies/made/laptop"
+    folder.mkdir(parents=True)
+    with keeper.locked(folder), pytest.raises(UserError, match="another process is writing to"):
         run(made, tmp_path)
-    assert run(made, tmp_path) == (4, 6)
+    assert run(made, tmp_path) == (6, 6)
+
+
+def change_network(folder: Path, item: Item, factor: float) -> None:
+    """Multiplies the stored parameters of a run."""
+    job = Job.of(item.sweep, "smoke", runs=folder)
+    arrays = store.read_params(job, item.n_data)
+    arrays[store.params_key(item.cell)] = arrays[store.params_key(item.cell)] * np.float32(factor)
+    keeper.replace(job.folder / "arrays" / f"n{item.n_data}.npz", keeper.packed(arrays))
+
+
+def test_items_of_other_networks_than_are_stored_are_left_out_and_computed_anew(tmp_path: Path) -> None:
+    study = studies.get("spectra")
+    studies.load_or_run(study, "smoke", runs=tmp_path, device="cpu")
+    changed = next(item for item in study.items("smoke") if item.variant == "after")
+    change_network(tmp_path, changed, 1.0)
+    assert len(studies.load(study, "smoke", tmp_path).items) == 8  # the same numbers, written again
+    change_network(tmp_path, changed, 1.5)
+    with pytest.warns(UserWarning, match="1 items of the study spectra, smoke, were computed of other networks"):
+        assert changed not in studies.load(study, "smoke", tmp_path).items
+    with pytest.raises(UserError, match=r"are not those of its row: their loss is .* and not .*; restore .*n100\.npz"):
+        studies.run(study, "smoke", runs=tmp_path, device="cpu", progress=False)  # nor are they what the row says
+    change_network(tmp_path, changed, 1 / 1.5)
+
+
+def test_items_follow_the_recipe_of_their_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = studies.get("jumps")
+    studies.run(study, "smoke", runs=tmp_path, device="cpu", progress=False)
+    sweep = catalog.get(LBFGS)
+    changed = replace(sweep, setup=replace(sweep.setup, data_seed=1))
+    monkeypatch.setitem(catalog.SWEEPS, LBFGS, changed)
+    with pytest.raises(UserError, match="was made with other numbers than the study jumps or its sweeps have now"):
+        studies.load(study, "smoke", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["spectra", "surfaces", "curves"])
@@ -281,11 +334,8 @@ def network(folder: Path, item: Item, sweep: str = "") -> tuple[Problem, Tensor]
     """The run's own problem with one member, and its stored parameters."""
     sweep = sweep or item.sweep
     plan = catalog.get(sweep).at("smoke")
-    params = store.read_params(folder / sweep / "smoke/arrays" / f"n{item.n_data}.npz")
-    seed = item.seed if sweep == item.sweep else 0
-    return plan.problem([item.cell]), torch.from_numpy(params[store.params_key(Cell(item.coefficient, item.n_data, seed))])[
-        None
-    ]
+    cell = item.cell if sweep == item.sweep else item.cell._replace(seed=0)
+    return plan.problem([item.cell]), torch.from_numpy(store.params_of(Job(plan, folder), cell))[None]
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -295,7 +345,8 @@ def test_a_smoke_run_computes_everything_and_only_once(name: str, smoke: dict[st
     for item, arrays in found.items.items():
         for array_name, values in arrays.items():
             assert np.isfinite(values).all() or (item.variant, array_name) == ("random", "eigenvalues")
-    assert studies.run(studies.get(name), "smoke", runs=folder, device="cpu") == (0, len(found.items))
+    again = studies.run(studies.get(name), "smoke", runs=folder, device="cpu")
+    assert (again.new, again.done, again.stopped) == (0, len(found.items), False)
 
 
 def test_the_centre_of_a_surface_is_the_stored_loss(smoke: dict[str, Results], folder: Path) -> None:
@@ -448,9 +499,15 @@ def test_the_command_computes_a_study(smoke: dict[str, Results], folder: Path, m
         if item.variant == "before":
             (folder / f"studies/spectra/smoke/{item.key}.npz").unlink()
     result = typed("study spectra -p smoke -q -d cpu -t 0.000001s")
-    assert result.stdout == "study spectra, smoke: 6 of 8 items are stored, 2 of them by this call\n"
+    command = "python -m sciml_lib study spectra --profile smoke --device cpu --time-limit 0.000001s"
+    assert result.exit_code == 75 and result.stdout == (
+        "study spectra, smoke: 4 of 8 items are stored, 0 of them by this call; stopped by the time limit; "
+        f"go on with `{command}`\n"
+    )
     result = typed(f"study spectra -p smoke -d cpu --runs {folder}")
-    assert result.stdout == "study spectra, smoke: 8 of 8 items are stored, 2 of them by this call\n"
+    first, last = result.stdout.splitlines()
+    assert re.fullmatch(r"study spectra, smoke: the rest takes about \d+ s", first)
+    assert last == "study spectra, smoke: 8 of 8 items are stored, 4 of them by this call"
     again = studies.load(studies.get("spectra"), "smoke", folder)
     for item, arrays in smoke["spectra"].items.items():
         for name, values in arrays.items():
@@ -463,9 +520,9 @@ def test_the_command_computes_a_study(smoke: dict[str, Results], folder: Path, m
         ("study spectre", "unknown study 'spectre': did you mean spectra"),
         ("study spectra --profile lap", "unknown profile 'lap': did you mean laptop"),
         ("study spectra --device gpu", "unknown device 'gpu'"),
-        ("study spectra --time-limit soon", "--time-limit 'soon' is no time"),
+        ("study spectra --time-limit soon", "--time-limit 'soon' is not a time"),
         ("study surfaces -p smoke -q --device cpu", "train it with `python -m sciml_lib run pinn/convection/lbfgs"),
-        ("study jumps -p smoke -q --device cpu --runs /dev/null", "cannot write to /dev/null"),
+        ("study jumps -p smoke -q --device cpu --runs /dev/null", "/dev/null is a file, not a folder of runs"),
     ],
 )
 def test_a_study_that_cannot_be_is_refused(line: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

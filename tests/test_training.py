@@ -66,7 +66,7 @@ def test_result_says_what_the_parameters_give() -> None:
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 5, 50])
-def test_lanes_do_not_change_any_member(width: int) -> None:
+def test_slots_do_not_change_any_member(width: int) -> None:
     assert_same(run(make_problem()), run(make_problem(), width=width))
 
 

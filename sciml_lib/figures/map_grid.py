@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sciml_lib.errors import UserError
 from sciml_lib.figures import style
-from sciml_lib.figures.regime_map import PANEL_TITLES, draw_pair, handles_of
+from sciml_lib.figures.regime_map import PANEL_TITLES, draw_pair, handles_of, map_legend
 from sciml_lib.regimes import Boundary, Thresholds, _checks
 
 
@@ -40,7 +40,7 @@ class MapPair:
     thresholds: Thresholds
     boundaries: Sequence[Boundary]
     coefficient_label: str
-    data_label: str = "$N_f$, collocation points"
+    data_label: str
 
 
 def map_grid(pairs: Sequence[MapPair], *, title: str, columns: int = 4, missing: str = "not computed") -> style.BookFigure:
@@ -93,8 +93,7 @@ def map_grid(pairs: Sequence[MapPair], *, title: str, columns: int = 4, missing:
         handles = handles_of([boundary for pair in pairs for boundary in pair.boundaries])
         if any(np.isnan(values).any() for pair in maps for values in pair):
             handles.append(style.missing_handle(missing))
-        ncols = 5 if columns > 2 else 3
-        figure.legend(handles=handles, loc="outside lower center", ncols=ncols, columnspacing=1.6, handlelength=2.6)
+        map_legend(figure, handles, [pair.thresholds for pair in pairs], 5 if columns > 2 else 3)
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
@@ -43,7 +45,8 @@ def regime_map(
         test_mean: seed mean of the test error, same shape.
         coefficient: the coefficients, increasing, ``[n_coefficient]``.
         n_data: the amounts of data, increasing, ``[n_data]``.
-        thresholds: for the Roman numerals and the marks on the colour bars.
+        thresholds: for the Roman numerals and the marks on the colour bars; the legend tells where they are from, unless
+            they stand in Table 5 of the paper.
         boundaries: curves from `sciml_lib.regimes.extract`; the same ones lie over both panels.
         coefficient_label: text of the horizontal axis.
         data_label: text of the vertical axis.
@@ -70,7 +73,7 @@ def regime_map(
             handles.append(Patch(facecolor="white", edgecolor="#20242a", linewidth=0.8, label="5-95 % of resampled seeds"))
         if np.isnan(train).any() or np.isnan(test).any():
             handles.append(style.missing_handle(missing))
-        figure.legend(handles=handles, loc="outside lower center", ncols=5, columnspacing=1.6, handlelength=2.6)
+        map_legend(figure, handles, [thresholds], 5)
     return figure
 
 
@@ -141,7 +144,7 @@ def side_by_side(
             handles.append(style.missing_handle("not computed (ours)"))
         if any(np.isnan(values).any() for values in theirs):
             handles.append(style.missing_handle("under a line of the figure (published)"))
-        figure.legend(handles=handles, loc="outside lower center", ncols=5, columnspacing=1.6, handlelength=2.6)
+        map_legend(figure, handles, [thresholds], 5)
     return figure
 
 
@@ -237,6 +240,22 @@ def handles_of(boundaries: Sequence[Boundary]) -> list[Line2D | Patch]:
         )
     handles.append(Line2D([], [], label="threshold on the colour bar", **style.THRESHOLD))
     return handles
+
+
+def map_legend(figure: Figure, handles: list[Any], thresholds: Sequence[Thresholds], ncols: int) -> None:
+    """Adds the legend below maps; thresholds that are not the paper's are told with their origin.
+
+    Args:
+        figure: the figure.
+        handles: entries of the legend.
+        thresholds: those of all maps of the figure.
+        ncols: entries beside each other.
+    """
+    sentences = dict.fromkeys(one.sentence for one in thresholds if not one.published)
+    width = int(11 * figure.get_figwidth())  # letters that fit into a line
+    title = "\n".join(textwrap.fill(sentence, width) for sentence in sentences) or None
+    place = {"loc": "outside lower center", "ncols": ncols, "columnspacing": 1.6, "handlelength": 2.6}
+    figure.legend(handles=handles, title=title, title_fontsize=9.5, **place)
 
 
 def numeral_places(labels: ArrayLike) -> dict[Regime, tuple[float, float]]:

@@ -21,7 +21,8 @@ def rollouts(
     titles: Sequence[str],
     notes: Sequence[str],
     *,
-    labels: tuple[str, str],
+    labels: Sequence[str],
+    time_label: str = "time",
     title: str,
 ) -> style.BookFigure:
     """Draws one column for each network: the first component over time above, and the space of states below.
@@ -33,7 +34,8 @@ def rollouts(
         observed: the states that each network was trained on, ``[n_data, 2]``.
         titles: one line above each column.
         notes: one line below each column.
-        labels: names of the two components.
+        labels: names of the two components, with their units.
+        time_label: text of the axis of time, with its unit.
         title: title of the figure.
 
     Raises:
@@ -58,7 +60,7 @@ def rollouts(
             above.plot(time, true[k][:, 0], color="#20242a", linewidth=1.5)
             above.plot(time, learned[k][:, 0], color=LEARNED, linewidth=1.5, linestyle=(0, (4, 1.6)))
             above.set_title(titles[k])
-            above.set_xlabel("time in s")
+            above.set_xlabel(time_label)
             below.plot(*true[k].T, color="#20242a", linewidth=1.2, label="true test motion")
             below.plot(*learned[k].T, color=LEARNED, linewidth=1.3, linestyle=(0, (4, 1.6)), label="the network's")
             below.plot(*observed[k].T, ".", color=TRAINED, markersize=3.2, label="states it was trained on")

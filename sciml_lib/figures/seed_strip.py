@@ -26,10 +26,10 @@ def seed_strip(
     x_label: str,
     value_label: str,
     title: str,
+    coefficient_name: str,
+    data_name: str,
     published: xr.Dataset | None = None,
     threshold: float | None = None,
-    coefficient_name: str = r"$\beta$",
-    data_name: str = r"$N_f$",
     columns: int = 4,
     logarithmic: bool = True,
 ) -> style.BookFigure:
@@ -48,10 +48,10 @@ def seed_strip(
         x_label: text of the horizontal axis.
         value_label: text of the vertical axis.
         title: title of the figure.
-        published: a pair of maps from `sciml_lib.regimes.published.fig1`.
-        threshold: drawn as a dotted line.
         coefficient_name: symbol of the coefficient, for the panel titles.
         data_name: symbol of the amount of data, for the panel titles.
+        published: a pair of maps from `sciml_lib.regimes.published.fig1`.
+        threshold: drawn as a dotted line.
         columns: panels beside each other at most.
         logarithmic: whether the vertical axis is.
 
@@ -104,7 +104,7 @@ def seed_strip(
             Line2D([], [], color=_MEAN, linewidth=2.4, label="mean over the seeds"),
         ]
         if np.isinf(runs[value]).any():
-            handles.insert(1, Line2D([], [], marker="^", linestyle="none", color=_POINT, label="diverged"))
+            handles.insert(1, Line2D([], [], marker="^", linestyle="none", color=_POINT, label="no finite value"))
         if published is not None:
             handles.append(Patch(facecolor=_PUBLISHED, alpha=0.22, label="published value, \u00b1 reading accuracy"))
         if threshold is not None:

@@ -1,4 +1,4 @@
-"""What networks learned: their solutions over space and time, above the true ones."""
+"""What networks learned: their solutions over both coordinates, below the true ones."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def solutions(
     titles: Sequence[str],
     notes: Sequence[str],
     *,
+    axis_labels: tuple[str, str] = ("x", "t"),
     title: str,
 ) -> style.BookFigure:
     """Draws one column for each network: the true solution, and below it what the network learned, with its points.
@@ -27,11 +28,12 @@ def solutions(
     Args:
         learned: one array ``[n_t, n_x]`` for each network.
         true: the true solutions, same shapes.
-        x: positions, ``[n_x]``.
-        t: times, ``[n_t]``.
+        x: places along the first coordinate, ``[n_x]``.
+        t: places along the second, ``[n_t]``.
         points: the collocation points ``[n, 2]`` (x, t) of each network.
         titles: one line above each column.
         notes: one line below each column.
+        axis_labels: letters of the two coordinates.
         title: title of the figure.
 
     Raises:
@@ -41,6 +43,7 @@ def solutions(
     if not len(learned) or len({len(part) for part in (learned, true, points, titles, notes)}) != 1:
         raise UserError("give one solution, one true solution, one set of points, one title and one note for each network")
     shape = (t.size, x.size)
+    across, upwards = axis_labels
     rows = [[_on_grid(values, shape) for values in part] for part in (true, learned)]
     limit = max(float(np.abs(values).max()) for values in rows[0])
     with style.paper():
@@ -50,16 +53,16 @@ def solutions(
             for axes, values in zip(row, fields, strict=True):
                 mesh = axes.pcolormesh(x, t, values, cmap="RdBu_r", vmin=-limit, vmax=limit, shading="nearest")
                 mesh.set_rasterized(True)
-            row[0].set_ylabel(f"{name}\ntime $t$")
+            row[0].set_ylabel(f"{name}\n${upwards}$")
         for axes, text in zip(grid[0], titles, strict=True):
             axes.set_title(text)
         for axes, where, note in zip(grid[1], points, notes, strict=True):
             where = np.asarray(where, dtype=float)
             size = float(np.clip(400.0 / len(where), 0.3, 5.0))
             axes.scatter(where[:, 0], where[:, 1], s=size, color="#20242a", alpha=0.55, linewidths=0)
-            axes.set_xlabel(f"position $x$\n{note}")
+            axes.set_xlabel(f"${across}$\n{note}")
         bar = figure.colorbar(mesh, ax=grid, shrink=0.7, pad=0.015)
-        bar.set_label("$u(x, t)$")
+        bar.set_label(f"$u({across}, {upwards})$")
         figure.suptitle(title)
     return figure
 
@@ -67,5 +70,5 @@ def solutions(
 def _on_grid(values: ArrayLike, shape: tuple[int, int]) -> NDArray:
     field = np.asarray(values, dtype=float)
     if field.shape != shape:
-        raise UserError(f"a solution has shape {field.shape} but the grid of t and x has {shape}")
+        raise UserError(f"a solution has shape {field.shape} but its grid has {shape}")
     return field

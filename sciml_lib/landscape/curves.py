@@ -11,6 +11,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sciml_lib.errors import UserError, unknown
+from sciml_lib.landscape.checks import check_count, check_ensemble, check_fits, check_function, check_real, check_values
+from sciml_lib.landscape.losses import detached
 from sciml_lib.optim import LBFGS, Status
 from sciml_lib.problems import Objective
 
@@ -22,15 +24,35 @@ FARTHEST = ("argmax", "argmin")
 
 
 class SelectableObjective(Objective, Protocol):
-    """An objective whose members can be trained without those that have ended, as every problem's can."""
+    """An objective that can be restricted to some of its members, as every problem can."""
 
     def select(self, index: Sequence[int]) -> SelectableObjective:
         """The objective of some of the members, in that order."""
 
 
+class Curve(Sequence[Tensor]):
+    """The points ``[M, P]`` of M curves at T places, one place after the other.
+
+    Points are computed when they are asked for, so all of them, ``[T, M, P]``, never exist at once;
+    ``torch.stack(list(curve))`` makes them all.
+    """
+
+    def __init__(self, point: Callable[[Tensor], Tensor], t: Tensor) -> None:
+        """Takes what gives the points ``[M, P]`` at one place, and the places ``[T]``."""
+        self._point, self._t = point, t
+
+    def __len__(self) -> int:
+        """T."""
+        return len(self._t)
+
+    def __getitem__(self, index: int) -> Tensor:
+        """The points ``[M, P]`` at the place of this number."""
+        return self._point(self._t[index])
+
+
 @dataclass(frozen=True)
 class BezierFit:
-    """What became of the middle points of M curves.
+    """The trained middle points of M curves.
 
     Attributes:
         middle: the trained middle points ``[M, P]``.
@@ -63,7 +85,7 @@ class Connectivity:
     barrier: Tensor
 
 
-def straight(a: Tensor, b: Tensor, t: Sequence[float] | Tensor) -> Tensor:
+def straight(a: Tensor, b: Tensor, t: Sequence[float] | Tensor) -> Curve:
     """Points of the straight lines from ``a`` to ``b``.
 
     Args:
@@ -72,17 +94,16 @@ def straight(a: Tensor, b: Tensor, t: Sequence[float] | Tensor) -> Tensor:
         t: places on the line, ``[T]``.
 
     Returns:
-        Points ``[T, M, P]``; at t = 0 and 1 the ends to the last digit.
+        T times points ``[M, P]``; at t = 0 and 1 the ends to the last digit.
 
     Raises:
-        UserError: the ends do not fit together.
+        UserError: the ends do not fit together, or ``t`` is not a row of numbers.
     """
-    _check_ends(a, b)
-    t = torch.as_tensor(t, dtype=torch.float64).to(a)[:, None, None]
-    return (1.0 - t) * a + t * b
+    _check_ends(a=a, b=b)
+    return Curve(lambda s: (1.0 - s) * a + s * b, _places(t, a))
 
 
-def bezier(a: Tensor, middle: Tensor, b: Tensor, t: Sequence[float] | Tensor) -> Tensor:
+def bezier(a: Tensor, middle: Tensor, b: Tensor, t: Sequence[float] | Tensor) -> Curve:
     """Points of the quadratic Bezier curves from ``a`` to ``b``.
 
     Args:
@@ -92,15 +113,13 @@ def bezier(a: Tensor, middle: Tensor, b: Tensor, t: Sequence[float] | Tensor) ->
         t: places on the curve, ``[T]``.
 
     Returns:
-        Points ``(1-t)^2 a + 2 t (1-t) middle + t^2 b``, ``[T, M, P]``; at t = 0 and 1 the ends to the last digit.
+        T times points ``(1-t)^2 a + 2 t (1-t) middle + t^2 b``, ``[M, P]``; at t = 0 and 1 the ends to the last digit.
 
     Raises:
-        UserError: the three do not fit together.
+        UserError: the three do not fit together, or ``t`` is not a row of numbers.
     """
-    _check_ends(a, b)
-    _check_ends(a, middle)
-    t = torch.as_tensor(t, dtype=torch.float64).to(a)[:, None, None]
-    return _quadratic(a, middle, b, t)
+    _check_ends(a=a, middle=middle, b=b)
+    return Curve(lambda s: _quadratic(a, middle, b, s), _places(t, a))
 
 
 def train_bezier(
@@ -114,12 +133,13 @@ def train_bezier(
 ) -> BezierFit:
     """Trains the middle points of quadratic Bezier curves whose ends stay fixed.
 
-    Every member's mean loss over a fixed, uniform grid of t is minimised from the linear midpoint on, by one call of
+    Every member's mean loss over a fixed, uniform grid of t is minimised, starting at the linear midpoint, by one call of
     L-BFGS. The released code divides the sum over 51 points by 50; here it is the mean. The ends are part of it and are
     evaluated once, so an evaluation costs ``points`` - 2 of the objective's.
 
     Args:
-        objective: M members.
+        objective: of M members: ``value_and_grad`` gives losses ``[M]`` and gradients ``[M, P]``, ``select`` the objective of
+            some of them. Every problem of the library is one.
         a: ends at t = 0, ``[M, P]``.
         b: ends at t = 1, ``[M, P]``.
         points: points of the grid of t in [0, 1].
@@ -127,15 +147,20 @@ def train_bezier(
         progress: whether a bar is shown, of the evaluations of the member that takes longest.
 
     Returns:
-        Middle points, and how each member ended.
+        Middle points ``[M, P]``, and how each member ended.
 
     Raises:
-        UserError: the ends do not fit together, or there are fewer than three points.
+        UserError: the ends do not fit together or are not those of the objective's members, there are fewer than three points,
+            or the solver is another one.
     """
-    _check_ends(a, b)
-    if points < 3:
-        raise UserError(f"points={points} leaves nothing between the ends of a curve; choose at least 3, such as 51")
-    ends = objective.value_and_grad(a)[0] + objective.value_and_grad(b)[0]
+    _check_ends(a=a, b=b)
+    check_fits(objective, a, ("value_and_grad", "select"), "give a problem, or an object with these two methods")
+    check_count("points", points, 3, such_as=51)
+    if not isinstance(solver, LBFGS):
+        raise UserError(f"solver is of the type {type(solver).__name__}; choose an LBFGS, such as LBFGS(max_iterations=1_000)")
+    first, last = (objective.value_and_grad(end)[0] for end in (a, b))
+    check_values("objective", first, a)
+    ends = first + last
     mean = _MeanLoss(objective, a, b, torch.linspace(0.0, 1.0, points, dtype=torch.float64).tolist(), ends)
     state = solver.init(mean, 0.5 * (a + b))
     final, rows = state.select(torch.arange(len(a))), torch.arange(len(a))
@@ -154,18 +179,28 @@ def train_bezier(
     return BezierFit(final.params, final.loss, final.status, final.iterations, final.evaluations)
 
 
-@torch.no_grad()
 def along(function: Callable[[Tensor], Tensor], points: Iterable[Tensor]) -> Tensor:
     """Evaluates a function of all members at every point of their curves.
 
     Args:
-        function: such as a problem's ``loss`` or ``test_error``, ``[M, P] -> [M]``.
-        points: ``[T, M, P]``, or anything that yields ``[M, P]`` T times.
+        function: such as a problem's ``value`` or ``test_error``, ``[M, P] -> [M]``. It may differentiate a network by its
+            inputs.
+        points: a :class:`Curve`, or anything else that yields ``[M, P]`` T times; one point is held at a time.
 
     Returns:
         ``[T, M]``.
+
+    Raises:
+        UserError: ``function`` is a network or does not give one number a member, or there are no points ``[M, P]``.
     """
-    return torch.stack([function(point) for point in points])
+    check_function("function", function)
+    values = []
+    for i, point in enumerate(points):
+        check_ensemble(f"points[{i}]", point)
+        values.append(detached(function, point, "function"))
+    if not values:
+        raise UserError("points are empty; give points [M, P], such as straight(a, b, torch.linspace(0, 1, 51))")
+    return torch.stack(values)
 
 
 def connectivity(losses: Tensor, which: str = "argmax") -> Connectivity:
@@ -173,7 +208,7 @@ def connectivity(losses: Tensor, which: str = "argmax") -> Connectivity:
 
     t* is where the loss differs most from the mean of the two ends: the standard definition (Yang et al. 2021), and what
     the released code computes. The paper's appendix D.1 prints argmin instead, where it differs least and the value is
-    next to nothing by construction; that variant is here for comparison.
+    almost zero by construction; that variant is here for comparison.
 
     Args:
         losses: losses along the curves, first and last at their ends, ``[T, M]``; a NaN makes its member's value NaN.
@@ -187,8 +222,9 @@ def connectivity(losses: Tensor, which: str = "argmax") -> Connectivity:
     """
     if which not in FARTHEST:
         raise unknown("variant", which, FARTHEST)
+    check_real("losses", losses)
     if losses.dim() != 2 or len(losses) < 3:
-        raise UserError(f"losses have shape {list(losses.shape)}: a connectivity needs [T, M] with at least 3 points a curve")
+        raise UserError(f"losses have shape {list(losses.shape)}; a connectivity needs [T, M] with at least 3 points a curve")
     mean = 0.5 * (losses[0] + losses[-1])
     distance = (mean - losses).abs()  # [T, M]
     at = distance.argmax(dim=0) if which == "argmax" else distance.argmin(dim=0)
@@ -218,14 +254,31 @@ def _quadratic(a: Tensor, middle: Tensor, b: Tensor, t: float | Tensor) -> Tenso
     return (1.0 - t) ** 2 * a + 2.0 * t * (1.0 - t) * middle + t**2 * b
 
 
-def _check_ends(a: Tensor, b: Tensor) -> None:
-    """Refuses ends that cannot be joined."""
-    if a.dim() != 2 or b.dim() != 2:
-        raise UserError(f"a curve joins two ensembles [M, P], got shapes {list(a.shape)} and {list(b.shape)}")
-    if a.shape[1] != b.shape[1]:
-        raise UserError(
-            f"one end has {a.shape[1]} parameters a member and the other {b.shape[1]}: "
-            "only members of one architecture can be joined"
-        )
-    if len(a) != len(b):
-        raise UserError(f"one end has {len(a)} members and the other {len(b)}: give one end for each other end")
+def _places(t: Sequence[float] | Tensor, like: Tensor) -> Tensor:
+    """Places on a curve ``[T]`` in the type and on the device of its ends."""
+    try:
+        places = torch.as_tensor(t, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        places = torch.zeros(0)
+    if places.dim() != 1 or not len(places) or not places.isfinite().all():
+        raise UserError("t must be places on the curve in one row, finite numbers such as torch.linspace(0, 1, 51)")
+    return places.to(like)
+
+
+def _check_ends(**ends: Tensor) -> None:
+    """Refuses ends and control points ``[M, P]``, by their names, that cannot be joined."""
+    for name, points in ends.items():
+        check_ensemble(name, points)
+    (first, a), *others = ends.items()
+    for name, b in others:
+        if a.shape[1] != b.shape[1]:
+            raise UserError(
+                f"{first} has {a.shape[1]} parameters a member and {name} has {b.shape[1]}; "
+                "only members of one architecture can be joined"
+            )
+        if len(a) != len(b):
+            raise UserError(f"{first} has {len(a)} members and {name} has {len(b)}; give as many of one as of the other")
+        if a.dtype != b.dtype or a.device != b.device:
+            raise UserError(
+                f"{first} is {a.dtype} on {a.device} and {name} is {b.dtype} on {b.device}; give {name}.to({first})"
+            )

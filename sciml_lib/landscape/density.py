@@ -11,9 +11,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sciml_lib.errors import UserError
+from sciml_lib.landscape.checks import check_count, check_real
 from sciml_lib.landscape.draws import Purpose, member_seeds, rademacher
 from sciml_lib.landscape.krylov import BLOCK, Krylov
-from sciml_lib.landscape.products import HessianOperator
+from sciml_lib.landscape.products import HessianOperator, check_operator
 
 RELEASED_VARIANCE = 5e-5
 """Variance of the released code's Gaussians, relative to the range of the Ritz values or 1, whichever is larger."""
@@ -27,15 +28,15 @@ KERNELS = 2**22
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Quadratures of the members' spectra: what is stored, and everything that is read from it.
+    """Quadratures of the members' spectra, from which everything else is computed.
 
     A start gives Ritz values and weights that add up to one, with which sums over all P eigenvalues are approximated,
 
         (1 / P) sum_i f(lambda_i)  =  mean over starts of  sum_k weight_k f(node_k),
 
-    exactly for polynomials of degree below twice the steps, but for the spread of the starts (Golub & Meurant 2010,
-    chapter 6; Ghorbani, Krishnan & Xiao 2019). Where a start found an invariant space after fewer steps, nodes are NaN and
-    weights zero from there on.
+    exactly for polynomials of degree below twice the steps, apart from the spread of the starts (Golub & Meurant 2010,
+    chapter 6; Ghorbani, Krishnan & Xiao 2019). If a start found an invariant space after fewer steps, the remaining nodes
+    are NaN and their weights zero.
 
     Attributes:
         nodes: Ritz values, ascending, ``[M, starts, steps]``.
@@ -61,8 +62,8 @@ class Spectrum:
     def released_width(self) -> Tensor:
         """Standard deviation of the released code's Gaussians, ``[M]``: root of 5e-5 times the range, or times 1.
 
-        It grows with the range (0.7 for 1e4) and so broadens what is near zero in one spectrum and not in another: to
-        compare spectra, give them a common width.
+        It grows with the range (0.7 for 1e4), so it broadens the eigenvalues near zero in one spectrum and not in another.
+        To compare spectra, give them a common width.
         """
         low, high = self.released_range
         return (RELEASED_VARIANCE * (high - low).clamp(min=1.0)).sqrt()
@@ -71,20 +72,19 @@ class Spectrum:
         """The density as a mixture of Gaussians, the mean over the starts.
 
         Args:
-            grid: where it is wanted, ``[n]``, in the unit of the eigenvalues.
+            grid: places at which the density is evaluated, ``[n]``, in the unit of the eigenvalues.
             width: standard deviation of the Gaussians, one number or one a member ``[M]``.
 
         Returns:
             ``[M, n]`` (float64, CPU). Its integral over all numbers is one; it is not rescaled to be so over the grid.
 
         Raises:
-            UserError: if a width is not above zero.
+            UserError: if a width is not above zero or belongs to no member, or ``grid`` is not a row of numbers.
         """
-        widths = torch.as_tensor(width, dtype=torch.float64).expand(len(self.nodes))
-        if not (widths > 0).all():
-            raise UserError(
-                f"width={width} is impossible: choose a standard deviation above 0, such as spectrum.released_width"
-            )
+        check_real("grid", grid)
+        if grid.dim() != 1:
+            raise UserError(f"grid has shape {list(grid.shape)}; give places in one row, such as torch.linspace(-1, 10, 500)")
+        widths = self._widths(width)
         grid = grid.double().cpu()
         result = []
         for nodes, weights, w in zip(self.nodes, self.weights, widths, strict=True):
@@ -100,20 +100,20 @@ class Spectrum:
     def share_below(self, threshold: float = 0.0) -> tuple[Tensor, Tensor]:
         """The share of the eigenvalues that lie below a number, by weight.
 
-        The standard error is that of the starts alone. A share is no polynomial, so that the quadrature has an error of its
-        own; it is large where many eigenvalues lie about the threshold, as they do about zero: see :meth:`share_bounds`.
+        The standard error is that of the starts alone. A share is not a polynomial, so the quadrature has an error of its
+        own. It is large where many eigenvalues lie near the threshold, as they do near zero: see :meth:`share_bounds`.
 
         Returns:
-            The share ``[M]`` and its standard error over the starts ``[M]``, NaN if there is one only.
+            The share ``[M]`` and its standard error over the starts ``[M]``, NaN if there is only one.
         """
         return self._mean((self.nodes < threshold).double())
 
     def share_bounds(self, threshold: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Between what the share of :meth:`share_below` can lie, given the nodes.
+        """The bounds of the share of :meth:`share_below`, given the nodes.
 
         These are the inequalities of Chebyshev, Markov and Stieltjes (Szego 1939, section 3.41): the weight of the node
-        next to the threshold on either side may belong to eigenvalues on the other. The spread of the starts comes on top,
-        and so does the rounding of products: what is nearer to zero than that has a sign by chance.
+        next to the threshold on either side may belong to eigenvalues on the other. The spread of the starts and the
+        rounding of products come on top: an eigenvalue nearer to zero than that rounding has a sign by chance.
 
         Returns:
             The least and the greatest share, means over the starts, ``[M]`` each.
@@ -127,8 +127,8 @@ class Spectrum:
     def count_below(self, threshold: float = 0.0) -> tuple[Tensor, Tensor]:
         """Number of Ritz values below a number, over all starts and without weights, and the number of them all.
 
-        The quotient is what the released code (of its neural operators) calls the share of negative eigenvalues. It is none:
-        Lanczos spreads its Ritz values over the range of a spectrum, not in proportion to its eigenvalues.
+        The released code (of its neural operators) calls the quotient the share of negative eigenvalues. It is not that
+        share: Lanczos spreads its Ritz values over the range of a spectrum, not in proportion to its eigenvalues.
 
         Returns:
             Counts ``[M]`` each.
@@ -139,9 +139,26 @@ class Spectrum:
         """The mean of the eigenvalues' p-th powers; P times the first is the trace.
 
         Returns:
-            The moment ``[M]`` and its standard error over the starts ``[M]``, NaN if there is one only.
+            The moment ``[M]`` and its standard error over the starts ``[M]``, NaN if there is only one.
+
+        Raises:
+            UserError: if ``p`` is not a whole number of at least 0.
         """
+        check_count("p", p, 0, such_as=1)
         return self._mean(self.nodes.nan_to_num(nan=0.0) ** p)
+
+    def _widths(self, width: float | Tensor) -> Tensor:
+        """One standard deviation for each member, ``[M]`` (float64, CPU)."""
+        try:
+            widths = torch.as_tensor(width, dtype=torch.float64, device="cpu").expand(len(self.nodes))
+        except (TypeError, ValueError, RuntimeError):
+            widths = torch.zeros(1)
+        if not ((widths > 0) & widths.isfinite()).all():
+            raise UserError(
+                f"width={width} is impossible; choose one standard deviation above 0, or one for each of {len(self.nodes)} "
+                "members, such as spectrum.released_width"
+            )
+        return widths
 
     def _mean(self, f: Tensor) -> tuple[Tensor, Tensor]:
         """Mean over the starts of the quadrature of ``f [M, starts, steps]``, and its standard error."""
@@ -182,10 +199,11 @@ def slq(
         The raw nodes and weights (float64, CPU).
 
     Raises:
-        UserError: if there is no step or no start.
+        UserError: if an argument is impossible.
     """
-    if steps < 1 or starts < 1:
-        raise UserError(f"steps={steps} and starts={starts} are impossible: choose at least 1 of each, such as 100 and 10")
+    check_operator(operator)
+    check_count("steps", steps, 1, such_as=100)
+    check_count("starts", starts, 1, such_as=10)
     m, own = len(operator), member_seeds(seeds, len(operator))
     nodes = torch.full((m, starts, steps), torch.nan, dtype=torch.float64)
     weights = torch.zeros_like(nodes)
@@ -193,17 +211,17 @@ def slq(
     with tqdm(total=len(parts) * starts * steps, desc="spectra", unit="step", disable=not progress) as bar:
         for part in parts:
             for start in range(starts):
-                rows = part
-                krylov = Krylov(rademacher([own[row] for row in rows], Purpose.QUADRATURE, start, operator.params))
-                while len(rows):
-                    krylov.advance(lambda v, rows=rows: operator.of_rows(v, rows))
+                first = rademacher([own[row] for row in part], Purpose.QUADRATURE, start, operator.params)
+                krylov = Krylov(operator.of_rows, part, first)
+                while len(krylov.rows):
+                    krylov.advance()
                     j = len(krylov)
                     bar.update()
                     ended = krylov.ended | (j == steps)
                     if ended.any():
                         theta, s = krylov.ritz()
-                        nodes[rows[ended], start, :j] = theta[ended]
-                        weights[rows[ended], start, :j] = s[ended, 0].square()
-                        krylov.select((~ended).nonzero()[:, 0])
-                        rows = rows[~ended]
+                        rows = krylov.rows[ended]
+                        nodes[rows, start, :j] = theta[ended]
+                        weights[rows, start, :j] = s[ended, 0].square()
+                        krylov.drop(ended)
     return Spectrum(nodes, weights, operator.n_params)

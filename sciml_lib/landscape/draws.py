@@ -1,8 +1,8 @@
-"""Random vectors that belong to a member: what is drawn for one does not depend on who else is in the ensemble."""
+"""Random vectors that belong to a member: those of one member do not depend on the others in the ensemble."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sciml_lib.errors import UserError
+from sciml_lib.landscape.checks import check_seed
 
 
 class Purpose(IntEnum):
@@ -27,14 +28,18 @@ def member_seeds(seeds: Sequence[int] | None, members: int) -> list[int]:
     """Checks the seeds of an ensemble; None means 0 to M - 1.
 
     Raises:
-        UserError: if there is not one for each member, or one is negative.
+        UserError: if there is not one for each member, or one is not a whole number from 0 to 2**32 - 1.
     """
     if seeds is None:
         return list(range(members))
-    given = [int(seed) for seed in seeds]
-    if len(given) != members or min(given, default=0) < 0:
-        raise UserError(f"seeds={given} do not fit {members} members: give each one seed of at least 0, or leave seeds out")
-    return given
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise UserError(f"seeds={seeds!r} is not a list; give one seed for each of {members} members, or leave seeds out")
+    given = list(seeds.tolist() if isinstance(seeds, Tensor) else seeds)
+    for i, seed in enumerate(given):
+        check_seed(f"seeds[{i}]", seed)
+    if len(given) != members:
+        raise UserError(f"seeds={given} do not fit {members} members; give each one seed, or leave seeds out")
+    return [int(seed) for seed in given]
 
 
 def normal(seeds: Sequence[int], purpose: Purpose, turn: int, like: Tensor) -> Tensor:
@@ -44,7 +49,7 @@ def normal(seeds: Sequence[int], purpose: Purpose, turn: int, like: Tensor) -> T
         seeds: one a member, ``[m]``.
         purpose: what they are for.
         turn: number of the vector among those of this purpose.
-        like: has P entries in its last dimension, and the type and device that are wanted.
+        like: has P entries in its last dimension, and the type and device of the result.
 
     Returns:
         ``[m, P]``; the same numbers in every type, up to rounding, and on every device.

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from sciml_lib.errors import UserError, unknown
+from sciml_lib.errors import unknown
+from sciml_lib.landscape.checks import check_count, check_number, refuse
 from sciml_lib.landscape.draws import Purpose, member_seeds, normal
 from sciml_lib.landscape.krylov import BLOCK, Krylov, rounding
-from sciml_lib.landscape.products import HessianOperator, refuse
+from sciml_lib.landscape.products import HessianOperator, check_operator
 
 RANKS: dict[str, Callable[[Tensor], Tensor]] = {
     "largest": lambda values: values,
@@ -30,9 +31,9 @@ class Eigenpairs:
 
     Attributes:
         values: ``[M, k]`` (float64, CPU).
-        vectors: of unit length, ``[M, k, P]``.
+        vectors: of unit length, ``[M, k, P]``, on the device and in the type of the parameters.
         residuals: length of H v - value v, from a product made for the purpose, ``[M, k]`` (float64, CPU). An eigenvalue
-            lies at most this far from the value; whether it is the one that was asked for no residual can tell.
+            lies at most this far from the value; no residual can tell whether it is the one that was asked for.
         converged: whether the method's own rule of stopping was met, ``[M, k]`` (CPU).
         products: with each member's Hessian that it took, ``[M]`` (CPU).
     """
@@ -61,14 +62,14 @@ def lanczos(
 ) -> Eigenpairs:
     """Leading eigenpairs of all members side by side, by the Lanczos method with full reorthogonalisation.
 
-    Each member stops by itself, and costs nothing from then on. A pair has converged once its residual is at most
+    Each member stops on its own and costs nothing from then on. A pair has converged once its residual is at most
     ``tolerance`` times its own eigenvalue, or nothing but rounding (:func:`sciml_lib.landscape.krylov.rounding`). Relative
     to the largest eigenvalue instead, as is also common, any vector would do for a smallest one that is a millionth of it.
     In float32 such a value, as of trained PINNs, comes out right to some per cent at best and as not converged.
 
-    A Krylov space holds one vector only of each eigenspace. For k > 1 a run is therefore followed by others in the
-    complement of what was found, until that complement has nothing that belongs among the first k: eigenvalues are found
-    as often as they occur. (With k = 1 the value is right in any case, the vector one of its eigenspace.)
+    A Krylov space holds only one vector of each eigenspace. For k > 1 a run is therefore followed by others in the
+    complement of what was found, until nothing in that complement belongs among the first k: eigenvalues are found as often
+    as they occur. (With k = 1 the value is right in any case, and the vector is one of its eigenspace.)
 
     Args:
         operator: products with M Hessians.
@@ -85,11 +86,12 @@ def lanczos(
     Raises:
         UserError: if an argument is impossible, or the Hessian of a member is zero.
     """
-    _check_k(operator, k)
+    check_operator(operator)
+    check_count("k", k, 1, operator.n_params)
     if which not in RANKS:
         raise unknown("which", which, RANKS)
-    if not tolerance > 0 or max_steps < k:
-        raise UserError(f"tolerance={tolerance:g} and max_steps={max_steps} are impossible: choose above 0 and at least k={k}")
+    check_number("tolerance", tolerance, above=0, such_as=1e-3)
+    check_count("max_steps", max_steps, k, such_as=max(k, 200))
     search = _Search(operator, k, RANKS[which], tolerance, max_steps, member_seeds(seeds, len(operator)))
     parts = operator.parts(lanczos_bytes_per_member(operator.n_params, operator.params.itemsize, k, max_steps))
     with tqdm(total=len(operator), desc="eigenpairs", unit="member", disable=not progress) as bar:
@@ -132,43 +134,60 @@ class _Search:
             turn: number of the run.
         """
         need, again = self._k if turn == 0 else 1, []
-        on = rows.to(self._vectors.device)
-        start = normal([self._seeds[row] for row in rows], Purpose.LANCZOS, turn, self._operator.params)
-        krylov = Krylov(start, self._vectors[on] if turn else None, self._norm[rows])
+        krylov = self._begin(rows, turn)
         check = need  # the step at which residuals are looked at; a tenth of the steps apart, since T costs j^3
-        while len(rows):
-            krylov.advance(lambda v, rows=rows: self._operator.of_rows(v, rows))
-            self._products[rows] += 1
+        while len(krylov.rows):
+            krylov.advance()
+            self._products[krylov.rows] += 1
             j = len(krylov)
             if turn == 0 and j == 1:
-                refuse(rows[krylov.norm == 0], NO_CURVATURE)
+                refuse(krylov.rows[krylov.norm == 0], NO_CURVATURE)
             scheduled = j >= check or j == self._max_steps
-            if not (scheduled or krylov.ended.any()):
-                continue
-            check = max(check, j + 1, round(1.1 * j)) if scheduled else check
-            theta, s = krylov.ritz()
-            best = self._order(theta)[:, :need]  # [m, n]
-            theta, s = theta.gather(1, best), s.gather(2, best[:, None].expand(-1, j, -1))
-            small = krylov.beta[:, None] * s[:, -1].abs() <= self._bound(theta, krylov.norm)
-            settled = krylov.ended | (small.all(dim=1) & scheduled)
-            leaving = (settled | (j == self._max_steps)).nonzero()[:, 0]
-            if len(leaving):
-                self._norm[rows[leaving]] = krylov.norm[leaving]
-                vectors = krylov.lift(s[leaving].mT, leaving)
-                open_ = self._merge(rows[leaving], theta[leaving], vectors, settled[leaving], turn)
-                again.append(rows[leaving][open_])
-                stay = torch.ones(len(rows), dtype=torch.bool)
-                stay[leaving] = False
-                stay = stay.nonzero()[:, 0]
-                rows = rows[stay]
-                krylov.select(stay)
+            if scheduled:
+                check = max(check, j + 1, round(1.1 * j))
+            if scheduled or krylov.ended.any():
+                again.append(self._harvest(krylov, need, scheduled, turn))
         return torch.cat(again).sort().values
+
+    def _begin(self, rows: Tensor, turn: int) -> Krylov:
+        """A run of some members ``[m]`` that stays clear of the vectors they have."""
+        start = normal([self._seeds[row] for row in rows], Purpose.LANCZOS, turn, self._operator.params)
+        locked = self._vectors[rows.to(self._vectors.device)] if turn else None
+        return Krylov(self._operator.of_rows, rows, start, locked, self._norm[rows])
+
+    def _harvest(self, krylov: Krylov, need: int, scheduled: bool, turn: int) -> Tensor:
+        """Takes the pairs of the members that are done, which leave the run; returns those of them that need another.
+
+        Args:
+            krylov: the run.
+            need: pairs of each member.
+            scheduled: whether it is time to look at residuals; members that have found an invariant space leave anyway.
+            turn: number of the run.
+        """
+        theta, s = self._best(*krylov.ritz(), need)
+        residuals = krylov.beta[:, None] * s[:, -1].abs()
+        small = (residuals <= self._bound(theta, krylov.norm)).all(dim=1)
+        settled = krylov.ended | (small & scheduled)
+        leaving = settled | (len(krylov) == self._max_steps)
+        gone = leaving.nonzero()[:, 0]
+        rows = krylov.rows[gone]
+        if len(gone):
+            self._norm[rows] = krylov.norm[gone]
+            vectors = krylov.lift(s[gone].mT, gone)
+            rows = rows[self._merge(rows, theta[gone], vectors, settled[gone], turn)]
+            krylov.drop(leaving)
+        return rows
+
+    def _best(self, theta: Tensor, s: Tensor, need: int) -> tuple[Tensor, Tensor]:
+        """The best of all Ritz values ``[m, j]`` and their columns of ``s [m, j, j]``: ``[m, n]`` and ``[m, j, n]``."""
+        best = self._order(theta)[:, :need]
+        return theta.gather(1, best), s.gather(2, best[:, None].expand(-1, s.shape[1], -1))
 
     def measured(self) -> Eigenpairs:
         """The best pairs in the span of the vectors found (Rayleigh & Ritz) and their residuals, by k products more."""
         v = self._vectors
         hv = torch.stack([self._operator(vector) for vector in v.unbind(dim=1)], dim=1)  # [M, k, P]
-        # The upper triangle has the products with the lesser eigenvalues' vectors, whose rounding is less.
+        # The upper triangle has the products with the vectors of the smaller eigenvalues, whose rounding is smaller.
         values, s = torch.linalg.eigh(torch.bmm(v, hv.mT).double().cpu(), UPLO="U")
         order = self._order(values)
         values, s = values.gather(1, order), s.mT.gather(1, order[..., None].expand_as(s))
@@ -178,16 +197,16 @@ class _Search:
         return Eigenpairs(values, v, residuals, converged, self._products + self._k)
 
     def _merge(self, rows: Tensor, values: Tensor, vectors: Tensor, settled: Tensor, turn: int) -> Tensor:
-        """Puts new pairs among the old ones of some members; says who needs another run, ``[m]``.
+        """Puts new pairs among the old ones of some members; returns which of them need another run, ``[m]``.
 
-        Nobody does whose newest pair is not better than the k-th: the rest of the complement is worse still. Nor does who
-        has k pairs from a run that did not converge: its values are uncertain by more than what may be missing.
+        A member does not if its newest pair is no better than the k-th: the rest of the complement is worse still. Nor does
+        it if it has k pairs from a run that did not converge: their error is larger than what may be missing.
 
         Args:
             rows: ``[m]``.
             values: ``[m, n]``.
             vectors: ``[m, n, P]``.
-            settled: whether the run ended by itself, ``[m]``.
+            settled: whether the run converged or found an invariant space, ``[m]``.
             turn: number of the run.
         """
         on = rows.to(vectors.device)
@@ -223,9 +242,9 @@ def power_iteration(
 
     Vectors begin normal and are brought to length one by dividing by their length + 1e-6; later ones are made orthogonal
     to those before at every step. A member stops once its Rayleigh quotient changes by less than ``tolerance`` relative to
-    the last one + 1e-6, and has the last but one for its value, with its sign. What is found is dominant in absolute value
-    and may be negative; a slow change ends the iteration as well as an arrival, so the value may be well below the
-    largest. :func:`lanczos` has neither property and costs less. The residuals are ours.
+    the last one + 1e-6; its value is then the last but one, with its sign. The eigenvalue found is dominant in absolute
+    value and may be negative. A slow change ends the iteration just as convergence does, so the value may be well below the
+    largest. :func:`lanczos` has neither defect and costs less. The residuals are our addition.
 
     Args:
         operator: products with M Hessians.
@@ -241,11 +260,10 @@ def power_iteration(
     Raises:
         UserError: if an argument is impossible, or the Hessian of a member is zero.
     """
-    _check_k(operator, k)
-    if steps < 1 or not tolerance >= 0:
-        raise UserError(
-            f"steps={steps} and tolerance={tolerance:g} are impossible: choose at least 1 and 0, such as 100 and 1e-3"
-        )
+    check_operator(operator)
+    check_count("k", k, 1, operator.n_params)
+    check_count("steps", steps, 1, such_as=100)
+    check_number("tolerance", tolerance, least=0, such_as=1e-3)
     m, own = len(operator), member_seeds(seeds, len(operator))
     values = torch.full((m, k), torch.nan, dtype=torch.float64)
     converged, products = torch.zeros(m, k, dtype=torch.bool), torch.zeros(m, dtype=torch.long)
@@ -281,8 +299,3 @@ def power_iteration(
 def _unit(v: Tensor) -> Tensor:
     """``v [M, P]`` divided by its length + 1e-6, as in PyHessian."""
     return v / (torch.linalg.vector_norm(v, dim=1, keepdim=True) + 1e-6)
-
-
-def _check_k(operator: HessianOperator, k: int) -> None:
-    if not 1 <= k <= operator.n_params:
-        raise UserError(f"k={k} is impossible: a Hessian of {operator.n_params} parameters has 1 to {operator.n_params} pairs")

@@ -1,11 +1,11 @@
-"""Lengths of optimisation steps and the tail of their reciprocals: does training jump between basins?"""
+"""The tail of the reciprocals of step lengths: does training jump between basins?"""
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -13,12 +13,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sciml_lib.errors import UserError
+from sciml_lib.landscape.checks import check_number
 
 SMALLEST_STEP = 1e-12
-"""Steps up to this are no steps, as in the released code."""
+"""Steps no longer than this are left out, as in the released code."""
 
 FEWEST = 4
-"""Different steps without which there is no choice of a smallest value to fit from."""
+"""Different steps below which there is no choice of a smallest value to fit from."""
+
+FEWEST_IN_TAIL = 50
+"""Points of the tail below which an exponent is not worth quoting.
+
+The bias of the maximum likelihood estimate falls like 1/n; Clauset, Shalizi & Newman (2009, section 3.2) give 50 as a rule of
+thumb, and their program ``plfit`` warns of fewer.
+"""
 
 
 @dataclass(frozen=True)
@@ -32,8 +40,8 @@ class PowerLaw:
         n: reciprocals in all.
         n_tail: those from ``xmin`` on, which the exponent is fitted to.
         dropped: steps left out because they are no longer than 1e-12.
-        valid: whether any choice of ``xmin`` gives an exponent in the range that ``powerlaw`` allows; if not, the other
-            numbers are those of the smallest distance nevertheless.
+        in_range: whether any choice of ``xmin`` gives an exponent within the bounds; if not, the other numbers are
+            nevertheless those of the smallest distance.
     """
 
     alpha: float
@@ -42,57 +50,49 @@ class PowerLaw:
     n: int
     n_tail: int
     dropped: int
-    valid: bool
+    in_range: bool
+
+    @property
+    def valid(self) -> bool:
+        """Whether the exponent is worth quoting: it is in range, and at least 50 points are in the tail it is fitted to."""
+        return self.in_range and self.n_tail >= FEWEST_IN_TAIL
 
 
-def step_norms(points: Tensor) -> Tensor:
-    """Euclidean lengths of the steps between successive points.
-
-    Args:
-        points: ``[K + 1, M, P]``.
-
-    Returns:
-        ``[K, M]`` float64; the difference of two float32 points is taken without rounding.
-    """
-    norms = [torch.linalg.vector_norm(b.double() - a.double(), dim=1) for a, b in pairwise(points)]
-    return torch.stack(norms) if norms else points.new_zeros(0, points.shape[1], dtype=torch.float64)
-
-
-def power_law(steps: Sequence[float] | NDArray | Tensor, *, largest: float | None = None) -> PowerLaw:
+def power_law(steps: Sequence[float] | NDArray | Tensor, *, largest: float = math.inf) -> PowerLaw:
     """Fits a power law to the reciprocals of step lengths, by the method of Hodgkinson et al. (2022).
 
-    The fit is that of the package ``powerlaw`` with its defaults: continuous values, maximum likelihood, and the smallest
-    value chosen by the Kolmogorov-Smirnov distance (Clauset et al. 2009).
+    The fit is made by the package ``powerlaw``: continuous values, maximum likelihood, and the smallest value chosen by the
+    Kolmogorov-Smirnov distance (Clauset et al. 2009). Its release 2.0 looks only for exponents up to 3 unless told
+    otherwise, and fits a law that falls faster to some other part of the steps. Here there is no bound, as in its releases 1.
 
     Args:
         steps: lengths of the steps of one member, ``[K]``.
-        largest: bound of the exponent. None for that of ``powerlaw``, which is 3 in its release 2.0: a law that falls faster
-            is then fitted to another part of the steps, or not at all. Infinity for no bound.
+        largest: upper bound of the exponent, above 1; 3 is the default of ``powerlaw`` 2.0.
 
     Returns:
         The law, and how many steps were dropped.
 
     Raises:
-        UserError: a length is negative or not finite, too few different ones are left, or ``powerlaw`` is not installed.
+        UserError: something else than lengths is given, too few different ones are left, the bound is not above 1, or
+            ``powerlaw`` is not installed.
     """
+    if largest != math.inf:
+        check_number("largest", largest, above=1, such_as=3)
+    lengths = _lengths(steps)
+    kept = lengths[lengths > SMALLEST_STEP]
+    if len(np.unique(kept)) < FEWEST:
+        raise UserError(
+            f"{len(np.unique(kept))} different steps longer than {SMALLEST_STEP:g} are too few for a power law; "
+            f"record at least {FEWEST}, better some hundreds"
+        )
     try:
         import powerlaw  # loads a plotting library, which training must not need
     except ModuleNotFoundError as error:
         raise UserError("fits of power laws need a package that is not installed: pip install powerlaw==2.0.0") from error
 
-    lengths = torch.as_tensor(steps, dtype=torch.float64, device="cpu").numpy()
-    if lengths.ndim != 1 or not np.isfinite(lengths).all() or (lengths < 0).any():
-        raise UserError("steps must be the lengths of one member's steps, in one row, finite and not negative")
-    kept = lengths[lengths > SMALLEST_STEP]
-    if len(np.unique(kept)) < FEWEST:
-        raise UserError(
-            f"{len(np.unique(kept))} different steps longer than {SMALLEST_STEP:g} are too few for a power law: "
-            f"record at least {FEWEST}, better a hundred"
-        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package warns of its own deprecated names, once for each value it tries
-        bound = {} if largest is None else {"parameter_ranges": {"alpha": [1.0, largest]}}
-        fit = powerlaw.Fit(1.0 / kept, verbose=0, **bound)
+        fit = powerlaw.Fit(1.0 / kept, verbose=0, parameter_ranges={"alpha": [1.0, float(largest)]})
         law = fit.power_law
         return PowerLaw(
             alpha=float(law.alpha),
@@ -101,5 +101,16 @@ def power_law(steps: Sequence[float] | NDArray | Tensor, *, largest: float | Non
             n=len(kept),
             n_tail=int(fit.n_tail),
             dropped=len(lengths) - len(kept),
-            valid=not fit.noise_flag,
+            in_range=not fit.noise_flag,
         )
+
+
+def _lengths(steps: Sequence[float] | NDArray | Tensor) -> NDArray:
+    """Lengths of steps ``[K]`` (float64)."""
+    try:
+        lengths = torch.as_tensor(steps if isinstance(steps, Tensor) else np.asarray(steps)).detach().cpu()
+    except (TypeError, ValueError, RuntimeError):
+        lengths = torch.full((1,), torch.nan)
+    if lengths.is_complex() or lengths.dim() != 1 or not (lengths.isfinite() & (lengths >= 0)).all():
+        raise UserError("steps must be the lengths of one member's steps, in one row, finite numbers that are not negative")
+    return lengths.double().numpy()

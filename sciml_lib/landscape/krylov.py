@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 BLOCK = 16
-"""Basis vectors whose memory is taken at a time: how many a run will need is not known before."""
+"""Basis vectors for which memory is taken at a time: how many a run needs is not known beforehand."""
 
 
 def rounding(dtype: torch.dtype) -> float:
     """Length, relative to the norm of the operator, at which a vector is nothing but the rounding of a product.
 
-    Errors of many entries average out: products of trained PINNs in float32 with random vectors are right to 3e-9 of the
-    norm, a thirtieth of that type's precision. In float64 there is no need to go to the limit.
+    Errors of many entries average out: products of the Hessians of trained PINNs with random vectors in float32 are right to
+    3e-9 of the norm, a thirtieth of that type's precision. In float64 there is no need to go to the limit.
     """
     return 1e-14 if dtype == torch.float64 else 1e-8
 
@@ -25,22 +25,34 @@ class Krylov:
 
     Every new vector is made orthogonal to all before it, twice: once leaves components of the size of rounding over
     beta, twice is enough (Parlett 1998, section 6.9). Without it copies of the leading eigenvalues appear (Paige 1976).
-    The recursion takes place in the complement of vectors that are given at the beginning.
+    The recursion takes place in the complement of vectors that are given at the beginning. Members leave the run one by
+    one, by :meth:`drop`, and cost nothing from then on.
 
     Attributes:
+        rows: numbers of the members that are still in the run, ``[m]`` (CPU).
         norm: the largest length of a product so far, a lower bound of the operator's norm, ``[m]`` (float64, CPU).
-        ended: who has found an invariant space: beta is rounding or no dimension is left, ``[m]`` (CPU).
+        ended: members that have found an invariant space: beta is rounding or no dimension is left, ``[m]`` (CPU).
     """
 
-    def __init__(self, start: Tensor, locked: Tensor | None = None, norm: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        product: Callable[[Tensor, Tensor], Tensor],
+        rows: Tensor,
+        start: Tensor,
+        locked: Tensor | None = None,
+        norm: Tensor | None = None,
+    ) -> None:
         """The spaces of dimension one.
 
         Args:
+            product: the operators' products, from vectors ``[m, P]`` and the numbers of their members ``[m]`` to ``[m, P]``.
+            rows: numbers of the members, ``[m]`` (CPU).
             start: start vectors of any length, ``[m, P]``.
             locked: orthonormal vectors to stay clear of, zeros where a member has fewer, ``[m, L, P]``.
             norm: what is known of the operators' norms, ``[m]`` (float64, CPU).
         """
         m, p = start.shape
+        self._product, self.rows = product, rows
         self._locked = start.new_zeros(m, 1, p) if locked is None else locked  # a zero is clear of everything
         self._blocks: list[Tensor] = []  # [m, BLOCK, P] each
         self._entries: list[Tensor] = []  # alpha and beta of each step, [2, m]
@@ -56,13 +68,9 @@ class Krylov:
         """Steps that have been done."""
         return len(self._entries)
 
-    def advance(self, product: Callable[[Tensor], Tensor]) -> None:
-        """Does a step of all members.
-
-        Args:
-            product: from ``[m, P]`` to the operators' products ``[m, P]``.
-        """
-        w = product(self._blocks[-1][:, len(self) % BLOCK]).clone()
+    def advance(self) -> None:
+        """Does a step of all members in the run."""
+        w = self._product(self._blocks[-1][:, len(self) % BLOCK], self.rows).clone()
         whole = torch.linalg.vector_norm(w, dim=1)
         alpha = self._project(w) + self._project(w)
         beta = torch.linalg.vector_norm(w, dim=1)
@@ -72,12 +80,14 @@ class Krylov:
         self.ended = (entries[1] <= rounding(w.dtype) * self.norm) | (len(self) >= self._free)
         self._append(w, beta)
 
-    def select(self, index: Tensor) -> None:
-        """Keeps some of the members, by their numbers (CPU)."""
+    def drop(self, leaving: Tensor) -> None:
+        """Takes members out of the run, by a mask ``[m]`` (CPU)."""
+        index = (~leaving).nonzero()[:, 0]
         on = index.to(self._locked.device)
         self._locked = self._locked[on]
         for i, block in enumerate(self._blocks):
             self._blocks[i] = block[on]  # one after the other, so that never all of them exist twice
+        self.rows = self.rows[index]
         self._entries = [entry[:, index] for entry in self._entries]
         self._free, self.norm, self.ended = self._free[index], self.norm[index], self.ended[index]
 
@@ -97,7 +107,7 @@ class Krylov:
 
         Args:
             coordinates: ``[i, k, j]`` (CPU).
-            index: numbers of the members that they are of, ``[i]`` (CPU).
+            index: places in the run of the members that they belong to, ``[i]`` (CPU).
 
         Returns:
             ``[i, k, P]``.
@@ -109,7 +119,7 @@ class Krylov:
         return vectors / torch.linalg.vector_norm(vectors, dim=2, keepdim=True)
 
     def _project(self, w: Tensor) -> Tensor:
-        """Makes ``w [m, P]`` orthogonal to what is locked and to the basis; returns what it had of the newest, ``[m]``."""
+        """Makes ``w [m, P]`` orthogonal to what is locked and to the basis; returns its part along the newest, ``[m]``."""
         filled = self._blocks[:-1]
         if self._blocks:
             filled = [*filled, self._blocks[-1][:, : len(self) % BLOCK + 1]]

@@ -8,11 +8,18 @@ import torch
 from torch import Tensor
 
 from sciml_lib.errors import UserError
+from sciml_lib.landscape.checks import (
+    check_count,
+    check_ensemble,
+    check_finite,
+    check_fits,
+    check_function,
+    check_real,
+    check_values,
+    refuse,
+)
+from sciml_lib.landscape.losses import Loss, budget, detached
 from sciml_lib.problems.base import CurvedObjective, HessianProduct
-
-CPU_BASIS_BYTES = 2**30
-GPU_BASIS_BYTES = 8 * 2**30
-"""Memory that the vectors of the members that are treated at a time may take."""
 
 Linearised = tuple[Tensor, Tensor, HessianProduct]
 
@@ -20,8 +27,8 @@ Linearised = tuple[Tensor, Tensor, HessianProduct]
 class HessianOperator:
     """Products with the Hessians of M members, at one point of each.
 
-    Made by :meth:`of_problem` or :meth:`of_loss`. Losses are evaluated twice, and so is one member's product when the first
-    ones are asked for: eigenvalues of a loss that changes from call to call would mean nothing.
+    Made by :meth:`of_problem` or :meth:`of_loss`. Losses are evaluated twice, and the first product of one member is made
+    twice: eigenvalues of a loss that changes from call to call would mean nothing.
 
     Attributes:
         params: the points, ``[M, P]``.
@@ -38,18 +45,15 @@ class HessianOperator:
             value: gives the loss by an evaluation of its own, ``[M]``.
 
         Raises:
-            UserError: if something is not finite, or the loss not the same both times.
+            UserError: if something is not finite, or the loss differs between two evaluations.
         """
-        if params.dim() != 2 or not params.numel():
-            raise UserError(f"parameters of shape {list(params.shape)} are no ensemble: give [M, P], such as params[None]")
+        check_ensemble("params", params)
         self.params = params.detach()
-        everyone = torch.arange(len(params))
-        _check_finite("parameters that are", self.params, everyone)
         self.loss, self.grad, self._product = linearise(self.params)
-        _check_finite("a loss that is", self.loss[:, None], everyone)
-        _check_finite("a gradient that is", self.grad, everyone)
-        _check_same("loss", self.loss[:, None], value(self.params)[:, None], everyone)
-        self._fresh = torch.ones(len(params), dtype=torch.bool)  # who has not had a product
+        check_finite("a loss that is", self.loss[:, None])
+        check_finite("a gradient that is", self.grad)
+        _check_same("loss", self.loss[:, None], value(self.params)[:, None], torch.arange(len(params)))
+        self._fresh = torch.ones(len(params), dtype=torch.bool)  # members without a product so far
 
     @classmethod
     def of_problem(cls, problem: CurvedObjective, params: Tensor) -> HessianOperator:
@@ -60,31 +64,36 @@ class HessianOperator:
             params: ``[M, P]``.
 
         Raises:
-            UserError: if something is not finite, or the loss changes when it is evaluated again.
+            UserError: if ``params`` are not those of the problem's members or are complex, something is not finite, or the
+                loss changes when it is evaluated again.
         """
+        check_ensemble("params", params)
+        check_fits(problem, params, ("linearised", "value"), "HessianOperator.of_loss takes any function of parameters [M, P]")
         return cls(params, problem.linearised, problem.value)
 
     @classmethod
-    def of_loss(cls, loss: Callable[[Tensor], Tensor], params: Tensor, *, chunk: int | None = None) -> HessianOperator:
+    def of_loss(cls, loss: Loss, params: Tensor, *, chunk: int | None = None) -> HessianOperator:
         """The Hessians of any differentiable loss, by differentiating it twice (Pearlmutter 1994).
 
         Args:
             loss: from ``[m, P]`` to ``[m]``, each entry a function of its own row alone.
             params: ``[M, P]``.
             chunk: members whose graph exists at a time. By default the graph of all is built once and kept, which is
-                fastest. With a chunk it is built anew for every product, about half as much work again, and members
-                whose product nobody wants cost nothing; ``loss`` then has to be one that any rows can be given to (if
-                members differ in more than their parameters, make one operator for each or use :meth:`of_problem`).
+                fastest. With a chunk the graph is rebuilt for every product, about half as much work again, and members
+                whose product is not wanted cost nothing. ``loss`` then has to accept any rows; where members differ in
+                more than their parameters, make one operator for each or use :meth:`of_problem`.
 
         Raises:
-            UserError: if ``chunk`` is less than 1, something is not finite, or the loss changes when evaluated again.
+            UserError: if ``loss`` is a network or gives something else than one number a member, ``params`` are complex,
+                ``chunk`` is less than 1, something is not finite, or the loss changes when it is evaluated again.
         """
-        if chunk is not None and chunk < 1:
-            raise UserError(f"chunk={chunk} is impossible: choose at least 1, or leave it out to take all members at once")
+        check_function("loss", loss)
+        check_ensemble("params", params)
+        if chunk is not None:
+            check_count("chunk", chunk, 1)
 
         def value(x: Tensor) -> Tensor:
-            with torch.enable_grad():  # a loss may need derivatives of its own, by its inputs
-                return torch.cat([loss(part).detach() for part in x.split(chunk or len(x))])
+            return torch.cat([detached(loss, part) for part in x.split(chunk or len(x))])
 
         if chunk is None:
             return cls(params, lambda x: _linearise(loss, x), value)
@@ -110,12 +119,16 @@ class HessianOperator:
             ``[M, P]``; rows that are not wanted hold anything finite.
 
         Raises:
-            UserError: if a member's first product is not finite, or the very first changes when it is made again.
+            UserError: if ``v`` is not real or has another shape, a member's first product is not finite, or the very first
+                changes when it is made again.
         """
+        check_real("v", v)
+        if v.shape != self.params.shape:
+            raise UserError(f"v has shape {list(v.shape)}; these Hessians multiply vectors of shape {list(self.params.shape)}")
         hv = self._product(v, wanted)
         first = (self._fresh if wanted is None else self._fresh & wanted).nonzero()[:, 0]
         if len(first):
-            _check_finite("a Hessian that is", hv, first)
+            check_finite("a Hessian that is", hv, first)
             if self._fresh.all():  # one member will do, and costs little
                 again = self._product(v, torch.arange(len(self)) == first[0])
                 _check_same("Hessian", hv, again, first[:1])
@@ -144,22 +157,31 @@ class HessianOperator:
     def parts(self, bytes_per_member: int) -> list[Tensor]:
         """Cuts the members into parts, so that a tool that needs so much memory for each keeps within bounds.
 
-        The bounds are :data:`CPU_BASIS_BYTES` and :data:`GPU_BASIS_BYTES`; a part has at least one member.
+        The bounds are those of :func:`sciml_lib.landscape.losses.budget`; a part has at least one member.
 
         Returns:
             Numbers of the members of each part (CPU).
         """
-        budget = GPU_BASIS_BYTES if self.params.is_cuda else CPU_BASIS_BYTES
-        return list(torch.arange(len(self)).split(max(1, budget // bytes_per_member)))
+        return list(torch.arange(len(self)).split(max(1, budget(self.params) // bytes_per_member)))
 
 
-def _linearise(loss: Callable[[Tensor], Tensor], params: Tensor) -> Linearised:
+def check_operator(operator: object) -> None:
+    """Refuses what is not a :class:`HessianOperator`."""
+    if not isinstance(operator, HessianOperator):
+        raise UserError(
+            f"operator is of the type {type(operator).__name__}; make one by HessianOperator.of_problem(problem, params) or "
+            "HessianOperator.of_loss(loss, params)"
+        )
+
+
+def _linearise(loss: Loss, params: Tensor) -> Linearised:
     """Loss, gradient, and products by differentiating the gradient along a vector."""
     x = params.detach().clone().requires_grad_()
     with torch.enable_grad():
         value = loss(x)
-        if value.shape != x.shape[:1]:
-            raise UserError(f"the loss gave shape {list(value.shape)} for {len(x)} members; it must give one value for each")
+        check_values("loss", value, x)
+        if not value.requires_grad:
+            raise UserError("loss gave numbers without a gradient; leave out torch.no_grad, .detach() and .item() in it")
         (grad,) = torch.autograd.grad(value.sum(), x, create_graph=True, materialize_grads=True)
 
     def product(v: Tensor, wanted: Tensor | None = None) -> Tensor:
@@ -170,7 +192,7 @@ def _linearise(loss: Callable[[Tensor], Tensor], params: Tensor) -> Linearised:
     return value.detach(), grad.detach(), product
 
 
-def _linearise_in_chunks(loss: Callable[[Tensor], Tensor], params: Tensor, chunk: int) -> Linearised:
+def _linearise_in_chunks(loss: Loss, params: Tensor, chunk: int) -> Linearised:
     """The same with a graph of so many members at a time."""
     parts = torch.arange(len(params)).split(chunk)
     losses, grads = zip(*(_linearise(loss, params[rows])[:2] for rows in parts), strict=True)
@@ -185,12 +207,6 @@ def _linearise_in_chunks(loss: Callable[[Tensor], Tensor], params: Tensor, chunk
     return torch.cat(losses), torch.cat(grads), product
 
 
-def _check_finite(what: str, of: Tensor, members: Tensor) -> None:
-    """Refuses those among some members (CPU) in whose row of ``of [M, n]`` something is not finite."""
-    finite = torch.isfinite(of[members.to(of.device)]).all(dim=1).cpu()
-    refuse(members[~finite], f"{what} not finite; leave them out")
-
-
 def _check_same(name: str, once: Tensor, again: Tensor, members: Tensor) -> None:
     """Refuses those among some members (CPU) whose rows of two evaluations ``[M, n]`` differ by more than rounding.
 
@@ -200,14 +216,3 @@ def _check_same(name: str, once: Tensor, again: Tensor, members: Tensor) -> None
     near = torch.finfo(once.dtype).eps ** 0.5 * torch.linalg.vector_norm(once[on], dim=1)
     same = (torch.linalg.vector_norm(once[on] - again[on], dim=1) <= near).cpu()
     refuse(members[~same], f"a {name} that changed when it was evaluated again; switch off what is random in the loss")
-
-
-def refuse(members: Tensor, trouble: str) -> None:
-    """Refuses members, by their numbers ``[m]``; nothing happens if there are none.
-
-    Raises:
-        UserError: names them and says what they have.
-    """
-    if len(members):
-        named = ", ".join(map(str, members[:8].tolist())) + (f" and {len(members) - 8} more" if len(members) > 8 else "")
-        raise UserError(f"member {named} has {trouble}" if len(members) == 1 else f"members {named} have {trouble}")

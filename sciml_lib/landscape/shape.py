@@ -12,7 +12,7 @@ from scipy import optimize
 from sciml_lib.landscape.surface import FLOOR
 
 BARRIER = 0.1
-"""Decades of climb (26 per cent) that divide two basins; what is shallower is a ripple."""
+"""Decades of climb (26 per cent) that divide two basins; a shallower minimum is a ripple."""
 
 DECADE = 1.0
 """How far above its lowest point a surface is a valley, and about the level of its rim a plain."""
@@ -130,8 +130,8 @@ def basins(height: NDArray, barrier: float = BARRIER) -> tuple[list[tuple[int, i
 def bowl(arrays: Mapping[str, NDArray]) -> float:
     """How much of the variance of the heights a plain paraboloid explains.
 
-    Its bottom is the loss at the centre, its three curvatures are those that come nearest to the heights. On a logarithmic
-    scale such a bowl is a narrow funnel in a flat plain, too.
+    Its bottom is the loss at the centre, and its three curvatures are fitted to the heights. On a logarithmic scale a narrow
+    funnel in a flat plain is such a bowl, too.
 
     Returns:
         1 if the surface is such a bowl, 0 or less if a level plane is no worse.

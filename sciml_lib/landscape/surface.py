@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from sciml_lib.errors import UserError, unknown
+from sciml_lib.landscape.checks import check_count, check_function, check_number, check_point, check_real, check_seed
+from sciml_lib.landscape.losses import Loss, detached, points_at_a_time
 
 FLOOR = 1e-12
 """Added to a loss before its logarithm is taken, as in the released code."""
 
 NORMALISATIONS = ("filter", "tensor", "none")
 """How directions are scaled, see :func:`normalised`."""
-
-Loss = Callable[[Tensor], Tensor]
-"""The loss of one member at any number of points, ``[n, P] -> [n]``."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Surface:
         alpha: multiples of the first direction, ``[n]`` float64 on the CPU.
         beta: multiples of the second, ``[n]``.
         loss: loss at ``center + alpha[i] directions[0] + beta[j] directions[1]``, ``[n, n]`` float64 on the CPU;
-            what is infinite or undefined stays so.
+            infinite and undefined values are kept.
         radius: largest multiple.
         directions: the two directions, as they were used, ``[2, P]``.
     """
@@ -45,7 +45,7 @@ class Surface:
     def log10(self) -> Tensor:
         """Decimal logarithm of the loss plus 1e-12, ``[n, n]``.
 
-        NaN, and so a hole in a drawing, where the loss is not finite or too negative to have a logarithm (an augmented
+        NaN, which is drawn as a hole, where the loss is not finite or too negative to have a logarithm (an augmented
         Lagrangian can be negative).
         """
         shifted = self.loss + FLOOR
@@ -63,7 +63,12 @@ def random_directions(center: Tensor, seed: int) -> Tensor:
 
     Returns:
         Directions ``[2, P]``, in the type and on the device of ``center``.
+
+    Raises:
+        UserError: the center is not one point, or the seed not a whole number from 0 to 2**32 - 1.
     """
+    check_point("center", center)
+    check_seed("seed", seed)
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(2, center.numel(), generator=generator).to(center)
 
@@ -72,12 +77,12 @@ def normalised(directions: Tensor, center: Tensor, shapes: Sequence[Sequence[int
     """Gives the parts of directions the lengths of the same parts of the parameters.
 
     Networks whose layers are scaled against each other may compute the same function; without this their surfaces would
-    differ nevertheless (Li et al. 2018, section 4).
+    still differ (Li et al. 2018, section 4).
 
     ``filter`` works on each row of a weight matrix (each leading index of a larger tensor), that is on all weights into
-    one neuron, as the paper's text says. A bias has one entry a neuron, of which normalisation would leave the sign
-    alone, so that the vector of a layer's biases counts as one filter. ``tensor`` works on each weight and each bias as a
-    whole: this is what the released code does for its 3D landscapes. ``none`` leaves all as it is. As in the released
+    one neuron, as the paper's text says. A bias has one entry a neuron, of which normalisation would leave only the
+    sign, so the vector of a layer's biases counts as one filter. ``tensor`` works on each weight and each bias as a
+    whole: this is what the released code does for its 3D landscapes. ``none`` changes nothing. As in the released
     code, the directions are not made orthogonal again; parts whose direction is zero stay zero.
 
     Args:
@@ -94,10 +99,14 @@ def normalised(directions: Tensor, center: Tensor, shapes: Sequence[Sequence[int
     """
     if how not in NORMALISATIONS:
         raise unknown("normalisation", how, NORMALISATIONS)
-    _check(center, directions, directions.shape[:1])
+    _check(center, directions)
+    if not all(isinstance(shape, Sequence) and all(isinstance(n, Integral) for n in shape) for shape in shapes):
+        raise UserError(f"shapes={shapes!r} are none; give the shape of every parameter tensor, such as [(50, 2), (50,)]")
     sizes = [math.prod(shape) for shape in shapes]
     if sum(sizes) != center.numel():
-        raise UserError(f"shapes make up {sum(sizes)} parameters but the center has {center.numel()}")
+        raise UserError(
+            f"shapes make up {sum(sizes)} parameters but the center has {center.numel()}; name every parameter tensor"
+        )
     if how == "none":
         return directions.clone()
     parts = []
@@ -109,7 +118,6 @@ def normalised(directions: Tensor, center: Tensor, shapes: Sequence[Sequence[int
     return torch.cat(parts, dim=1)
 
 
-@torch.no_grad()
 def surface(
     loss: Loss,
     center: Tensor,
@@ -117,7 +125,7 @@ def surface(
     *,
     radius: float = 0.05,
     resolution: int = 101,
-    chunk: int = 256,
+    chunk: int | None = None,
     progress: bool = True,
 ) -> Surface:
     """Evaluates the loss on a square grid in the plane of two directions.
@@ -127,43 +135,45 @@ def surface(
 
     Args:
         loss: the loss of one member at any number of points, ``[n, P] -> [n]``; of member m of a problem it is
-            ``lambda points: problem.select([m] * len(points)).value(points)``.
+            ``lambda points: problem.select([m] * len(points)).value(points)``. It may differentiate a network by its inputs.
         center: parameters ``[P]``.
         directions: ``[2, P]``, scaled as they are to be used.
         radius: the grid reaches from ``-radius`` to ``radius`` in multiples of the directions.
         resolution: points a side.
-        chunk: points evaluated at a time; more need more memory and change nothing.
+        chunk: points evaluated at a time; more need more memory and change nothing but rounding. By default at most 256,
+            and fewer where so many would need more than :func:`sciml_lib.landscape.losses.budget`.
         progress: whether a bar is shown.
 
     Returns:
         The surface.
 
     Raises:
-        UserError: a number is out of range, a direction is zero or has not P entries, or the loss returns something else
-            than one number a point.
+        UserError: a number is out of range, the center is not one finite point [P], a direction is zero or does not have P
+            entries, or the loss is a network or returns something else than one number a point.
     """
-    _check(center, directions, (2,))
-    if not (math.isfinite(radius) and radius > 0):
-        raise UserError(f"radius={radius} must be positive: 0.05 is that of the paper's Figure 5")
-    if resolution < 3 or chunk < 1:
-        raise UserError(f"a surface needs resolution of at least 3 and chunk of at least 1, got {resolution} and {chunk}")
+    check_function("loss", loss)
+    _check(center, directions, 2)
+    check_number("radius", radius, above=0, such_as=0.05)
+    check_count("resolution", resolution, 3, such_as=101)
+    chunk = points_at_a_time(center, chunk)
+    center, directions = center.detach(), directions.detach()
     # Written so that the middle of an odd number is exactly zero.
     steps = radius * (2.0 * torch.arange(resolution, dtype=torch.float64) - (resolution - 1)) / (resolution - 1)
     multiples = torch.cartesian_prod(steps, steps)  # [n n, 2]
+
+    def at(part: Tensor) -> Tensor:
+        first, second = part.to(center)[:, :, None].unbind(1)  # [c, 1]
+        return (first * directions[0]).add_(center).add_(second * directions[1])  # [c, P]
+
     values = []
     options = {} if progress else {"disable": True}  # left out, TQDM_DISABLE decides
     with tqdm(total=len(multiples), desc="surface", unit="point", **options) as bar:
         for part in multiples.split(chunk):
-            first, second = part.to(center)[:, :, None].unbind(1)  # [c, 1]
-            value = loss(center + first * directions[0] + second * directions[1])
-            if value.shape != (len(part),):
-                raise UserError(f"loss must return one number for each of {len(part)} points, got shape {list(value.shape)}")
-            values.append(value.double().cpu())
+            values.append(detached(loss, at(part)).double().cpu())
             bar.update(len(part))
     return Surface(steps, steps.clone(), torch.cat(values).view(resolution, resolution), radius, directions.clone())
 
 
-@torch.no_grad()
 def adaptive_radius(
     loss: Loss,
     center: Tensor,
@@ -173,12 +183,12 @@ def adaptive_radius(
     bounds: tuple[float, float] = (1e-6, 10.0),
     tolerance: float = 0.01,
 ) -> float:
-    """Finds how far one may go along a direction until the loss has risen by a factor.
+    """Finds how far along a direction the loss has risen by a factor.
 
     A fixed radius shows a plain in one cell and a wall in the next; this one makes the same rise fill every picture. The
-    steps are doubled from the lower bound on until the loss on one of the two sides has risen, and the last doubling is
-    then halved geometrically. A loss that is not finite has risen. A rise inside a doubling that has gone again at its end
-    is not seen.
+    radius is doubled, starting at the lower bound, until the loss on one of the two sides has risen; the last doubling is
+    then bisected geometrically. A loss that is not finite counts as risen. A rise within one doubling that is gone at its
+    end is missed.
 
     Args:
         loss: the loss of one member at any number of points, ``[n, P] -> [n]``.
@@ -189,25 +199,30 @@ def adaptive_radius(
         tolerance: relative accuracy of the answer.
 
     Returns:
-        A radius at which the loss has risen, by at most ``tolerance`` larger than one at which it has not; a bound if it
-        has risen there already, or nowhere.
+        A radius at which the loss has risen, at most ``tolerance`` (relative) larger than one at which it has not; the lower
+        bound if it has risen there already, the upper one if it rises nowhere.
 
     Raises:
-        UserError: a number is out of range, the direction is zero or has not P entries, or the loss at the center is
-            negative or not finite.
+        UserError: a number is out of range, the center is not one finite point [P], the direction is zero or does not have P
+            entries, or the loss is a network or negative or not finite at the center.
     """
-    _check(center, direction[None], (1,))
+    check_function("loss", loss)
+    check_real("direction", direction)
+    _check(center, direction[None], 1)
+    check_number("rise", rise, above=1, such_as=10)
+    check_number("tolerance", tolerance, above=0, such_as=0.01)
+    if not isinstance(bounds, Sequence) or len(bounds) != 2:
+        raise UserError(f"bounds={bounds!r} are impossible; choose two radii, such as (1e-6, 10.0)")
     low, largest = bounds
-    if not (rise > 1 and 0 < low < largest < math.inf and tolerance > 0):
-        raise UserError(
-            f"a radius needs rise > 1, 0 < bounds[0] < bounds[1] and tolerance > 0, got {rise}, {bounds}, {tolerance}"
-        )
-    base = loss(center[None]).item()
+    check_number("bounds[0]", low, above=0, such_as=1e-6)
+    check_number("bounds[1]", largest, above=low, such_as=max(10.0, 2.0 * low))
+    center, direction = center.detach(), direction.detach()
+    base = detached(loss, center[None]).item()
     if not (math.isfinite(base) and base >= 0):
-        raise UserError(f"the loss at the center is {base}: a factor needs one that is finite and not negative")
+        raise UserError(f"the loss at the center is {base}; choose a center where it is finite and not negative")
 
     def risen(radius: float) -> bool:
-        ends = loss(torch.stack([center + radius * direction, center - radius * direction]))
+        ends = detached(loss, torch.stack([center + radius * direction, center - radius * direction]))
         return not bool((ends < rise * (base + FLOOR)).all())
 
     if risen(low):
@@ -224,13 +239,17 @@ def adaptive_radius(
     return high
 
 
-def _check(center: Tensor, directions: Tensor, count: Sequence[int]) -> None:
-    """Refuses directions that do not belong to the center or lead nowhere."""
-    if center.dim() != 1 or directions.shape != (*count, center.numel()):
+def _check(center: Tensor, directions: Tensor, count: int | None = None) -> None:
+    """Refuses directions, any number or so many, that do not belong to the center or lead nowhere."""
+    check_point("center", center)
+    check_real("directions", directions)
+    if directions.dim() != 2 or directions.shape[1] != len(center) or len(directions) != (count or len(directions)):
         raise UserError(
-            f"directions have shape {list(directions.shape)} and the center {list(center.shape)}: "
-            f"a center of one member [P] needs directions [{', '.join(map(str, count))}, P]"
+            f"directions have shape {list(directions.shape)} and the center has {len(center)} parameters; "
+            f"give directions of shape [{count or 'k'}, {len(center)}]"
         )
+    if directions.dtype != center.dtype:
+        raise UserError(f"directions are {directions.dtype} and the center is {center.dtype}; give directions.to(center)")
     lengths = torch.linalg.vector_norm(directions.double(), dim=-1)
     if not (torch.isfinite(lengths) & (lengths > 0)).all():
-        raise UserError(f"a direction must be finite and not zero, the lengths given are {lengths.tolist()}")
+        raise UserError(f"a direction must be finite and not zero; the lengths given are {lengths.tolist()}")

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from sciml_lib.errors import UserError
+from sciml_lib.landscape.checks import check_count, check_number
 from sciml_lib.landscape.draws import Purpose, member_seeds, rademacher
-from sciml_lib.landscape.products import HessianOperator
+from sciml_lib.landscape.products import HessianOperator, check_operator
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ def hutchinson(
     """The mean of v.Hv over vectors v of random signs (Hutchinson 1990; appendix D.2 of the paper).
 
     With a tolerance this is the paper's estimate, as in PyHessian (Yao et al. 2020): a member stops when its running mean
-    changes by less than ``tolerance`` relative to the last one + 1e-6. Two samples that happen to be alike are enough, so
-    the estimate may be far worse than its tolerance, and its standard error with it.
+    changes by less than ``tolerance`` relative to the last one + 1e-6. Two samples that happen to be alike are enough for
+    that, so the estimate may be far worse than its tolerance, and its standard error too small.
 
     Args:
         operator: products with M Hessians.
@@ -56,8 +56,10 @@ def hutchinson(
     Raises:
         UserError: if an argument is impossible.
     """
-    if probes < 1 or not (tolerance is None or tolerance >= 0):
-        raise UserError(f"probes={probes} and tolerance={tolerance} are impossible: choose at least 1, and 0 or None")
+    check_operator(operator)
+    check_count("probes", probes, 1, such_as=100)
+    if tolerance is not None:
+        check_number("tolerance", tolerance, least=0, such_as=1e-3)
     m, own = len(operator), member_seeds(seeds, len(operator))
     samples = torch.full((m, probes), torch.nan, dtype=torch.float64)
     active = torch.ones(m, dtype=torch.bool)
@@ -92,11 +94,11 @@ def hutch_pp(
         The estimate, and the standard error of its random part.
 
     Raises:
-        UserError: if there are fewer than 6 products, from which no standard error follows.
+        UserError: if an argument is impossible; fewer than 6 products give no standard error.
     """
+    check_operator(operator)
+    check_count("products", products, 6, such_as=99)
     third = products // 3
-    if third < 2:
-        raise UserError(f"products={products} are too few for an estimate and its error: choose at least 6, such as 99")
     m, p = operator.params.shape
     own, rank = member_seeds(seeds, m), min(third, p)
     value, error = torch.zeros(m, dtype=torch.float64), torch.zeros(m, dtype=torch.float64)

@@ -1,18 +1,19 @@
 """Watchers of training that keep points or step lengths: ``train(..., watch=Recorder(every=20))``.
 
-They copy what they keep and change nothing, so training does not notice them. Neither is part of a checkpoint: after a
+They copy what they keep and change nothing, so training does not notice them. They are not part of a checkpoint: after a
 resume they know only what came later. Of members that share a slot, the one that represents them is recorded.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
 
 from sciml_lib.errors import UserError
+from sciml_lib.landscape.checks import check_count, check_ensemble
 from sciml_lib.strategies.loop import Snapshot
 
 
@@ -29,18 +30,23 @@ class Recorder:
 
         Args:
             at: the chosen iterations.
-            every: every how many iterations, from 0 on.
-            start: the points that training starts from, ``[M, P]``, to stand under iteration 0, which no step ends at.
+            every: the distance between chosen iterations, the first of which is 0.
+            start: the points that training starts from, ``[M, P]``, recorded as iteration 0, at which no step ends.
 
         Raises:
-            UserError: both or none of the two are given, or one of them is impossible.
+            UserError: both or neither of the two are given, or an argument is impossible.
         """
         if (at is None) == (every is None):
             raise UserError("a Recorder needs either at=[0, 20, 40] or every=20")
-        if every is not None and every < 1:
-            raise UserError(f"every={every} must be at least 1")
-        if at is not None and (not len(at) or min(at) < 0):
-            raise UserError(f"at={list(at)} must list iterations, none of them negative")
+        if every is not None:
+            check_count("every", every, 1, such_as=20)
+        if at is not None:
+            if isinstance(at, str) or not isinstance(at, Collection) or not len(at):
+                raise UserError(f"at={at!r} lists no iterations; choose some, such as [0, 20, 40]")
+            for i, iteration in enumerate(at):
+                check_count(f"at[{i}]", iteration, 0)
+        if start is not None:
+            check_ensemble("start", start)
         self._at = None if at is None else sorted(at)
         self._every = every
         self._start = start
@@ -65,8 +71,8 @@ class Recorder:
     def points(self) -> dict[int, list[tuple[int, Tensor]]]:
         """``{member: [(iteration, params [P]), ...]}``, iterations increasing, params on the CPU.
 
-        A chosen iteration that no step ended at is represented by the first one after it. The last point of a member is
-        always there; it takes the place of one that is stored under the same number.
+        A chosen iteration at which no step ended is represented by the first one after it. The last point of a member is
+        always there; it replaces one that is stored under the same number.
         """
         ends = self._ends | self._present()
         return {m: [*(p for p in points if p[0] < ends[m][0]), ends[m]] for m, points in self._stored.items()}
@@ -98,8 +104,8 @@ class Recorder:
 class StepRecorder:
     """Keeps the length of every step of every member.
 
-    A step is a change of the parameters: evaluations of a line search that has not ended make none. A member that is first
-    seen beyond its first iteration, because training was resumed or because it shared a slot before, begins there.
+    A step is a change of the parameters: evaluations within a line search make none. A member that is first seen beyond its
+    first iteration, because training was resumed or because it shared a slot before, begins there.
     """
 
     def __init__(self, start: Tensor) -> None:
@@ -107,8 +113,12 @@ class StepRecorder:
 
         Args:
             start: ``[M, P]``, such as ``problem.init(seeds)``.
+
+        Raises:
+            UserError: ``start`` is not an ensemble of finite real numbers.
         """
-        self._last = start.clone()
+        check_ensemble("start", start)
+        self._last = start.detach().clone()
         self._steps: dict[int, list[tuple[int, float]]] = {}
 
     @torch.no_grad()

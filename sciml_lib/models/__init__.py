@@ -1,8 +1,24 @@
 """Networks and their ensembles."""
 
-from sciml_lib.models.curvature import JetHessian
+from sciml_lib.models.activations import ACTIVATIONS
+from sciml_lib.models.curvature import EagerHessian, JetHessian, hessian_of
 from sciml_lib.models.euler import euler, rollout, runge_kutta
-from sciml_lib.models.jets import JetWorkspace, Layout, propagate
-from sciml_lib.models.mlp import MLP
+from sciml_lib.models.jets import EagerJets, JetWorkspace, Layout, propagate, sweep_of
+from sciml_lib.models.mlp import MLP, check_model
 
-__all__ = ["MLP", "JetHessian", "JetWorkspace", "Layout", "euler", "propagate", "rollout", "runge_kutta"]
+__all__ = [
+    "ACTIVATIONS",
+    "MLP",
+    "EagerHessian",
+    "EagerJets",
+    "JetHessian",
+    "JetWorkspace",
+    "Layout",
+    "check_model",
+    "euler",
+    "hessian_of",
+    "propagate",
+    "rollout",
+    "runge_kutta",
+    "sweep_of",
+]

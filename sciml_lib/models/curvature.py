@@ -7,7 +7,8 @@ of the map from its pre-activation jet to its output jet,
     a   = tanh(z),   a_x = s z_x,   a_xx = s (z_xx - 2 a z_x^2),   s = 1 - a^2.
 
 What is left for each v is twice the matrix products of a gradient and some products of arrays: about two gradients.
-Differentiating the differentiable form twice takes four to five on a CPU, most of it for fresh memory.
+Differentiating the differentiable form twice takes four to five on a CPU, most of it for fresh memory. Networks with
+another activation than tanh are differentiated in that way, see :func:`hessian_of`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml_lib.models.jets import JetWorkspace, Layout
+from sciml_lib.models.jets import JetWorkspace, Layout, propagate, require_tanh
 from sciml_lib.models.mlp import MLP
 
 
@@ -70,8 +71,40 @@ class _Layer:
     z_dot: Tensor
 
 
+def hessian_of(model: MLP) -> type[JetHessian] | type[EagerHessian]:
+    """The class that gives products with the Hessian of a loss of this network's jets: the fast one for tanh."""
+    return JetHessian if model.activation == "tanh" else EagerHessian
+
+
+class EagerHessian:
+    """The same products by differentiating twice, for every activation; used as :class:`JetHessian` is.
+
+    Attributes:
+        loss: ``[m]``.
+        grad: ``[m, P]``.
+    """
+
+    def __init__(self, model: MLP, params: Tensor, seed: Tensor, layout: Layout, loss: Callable[[Tensor], Tensor]) -> None:
+        """Builds the graph of the gradient; arguments as those of :class:`JetHessian`."""
+        with torch.enable_grad():
+            self._params = params.detach().requires_grad_()
+            total = loss(propagate(model, self._params, seed, layout))
+            (self._grad,) = torch.autograd.grad(total.sum(), self._params, create_graph=True)
+        self.loss, self.grad = total.detach(), self._grad.detach()
+
+    @staticmethod
+    def bytes_per_member(model: MLP, layout: Layout, itemsize: int) -> int:
+        """Size of the graph for one member: about twelve arrays of a layer's rows."""
+        return itemsize * 12 * layout.n_rows * sum(model.hidden)
+
+    def product(self, v: Tensor) -> Tensor:
+        """H v for ``v [m, P]``, ``[m, P]``."""
+        (product,) = torch.autograd.grad(self._grad, self._params, v, retain_graph=True)
+        return product
+
+
 class JetHessian:
-    """The Hessian of ``loss(jet(params))`` at one point, for a group of members.
+    """The Hessian of ``loss(jet(params))`` of tanh networks at one point, for a group of members.
 
     Attributes:
         loss: ``[m]``.
@@ -87,7 +120,11 @@ class JetHessian:
             seed: jet of the points, ``[n_rows, 2]`` or ``[m, n_rows, 2]``.
             layout: the rows' meaning.
             loss: from the stacked jet ``[m, n_rows]`` to ``[m]``, twice differentiable.
+
+        Raises:
+            UserError: if the network's activation is not tanh.
         """
+        require_tanh(model, "JetHessian")
         self._model, self._layout = model, layout
         workspace = JetWorkspace(model, layout, len(params), params, keep=True)
         self._jet = workspace.forward(params, seed).requires_grad_()

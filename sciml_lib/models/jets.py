@@ -1,20 +1,19 @@
 """Derivatives of a network with respect to its inputs, carried forward beside its value.
 
 A *jet* is a function's value with its first (and, where asked for, second) derivatives along the coordinate axes.
-One tanh layer maps the jet of its input to the jet of its output by the chain rule (s = 1 - a^2 is tanh', and
-tanh'' = -2 a s):
+A layer with the activation f maps the jet of its input to the jet of its output by the chain rule:
 
-    a    = tanh(z)
-    a_x  = s z_x
-    a_xx = s z_xx - 2 a s z_x^2
+    a    = f(z)
+    a_x  = f'(z) z_x
+    a_xx = f'(z) z_xx + f''(z) z_x^2
 
 so residuals need no nested automatic differentiation. All derivatives of a layer are rows below its values, and the
 layer's weight meets them in one matrix product.
 
-Two implementations of the same numbers stand here. :func:`propagate` is out of place and differentiable to any
-order; it serves Hessian products. :class:`JetWorkspace` writes forward and reverse sweep into buffers that are
-reused at every evaluation; it is what training runs on (about twice as fast on a CPU, where most of the time of the
-differentiable form goes into fresh memory).
+:func:`propagate` is out of place, differentiable to any order and serves every activation. Training runs on a forward and
+a reverse sweep, see :func:`sweep_of`: for tanh, :class:`JetWorkspace` writes both into buffers that are reused at every
+evaluation (about twice as fast on a CPU, where most of the time of the differentiable form goes into fresh memory); for
+the other activations, :class:`EagerJets` leaves the reverse sweep to autograd.
 """
 
 from __future__ import annotations
@@ -26,6 +25,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from sciml_lib.errors import UserError
+from sciml_lib.models.activations import ACTIVATIONS
 from sciml_lib.models.mlp import MLP
 
 AXES = ("x", "t")
@@ -136,30 +137,89 @@ def propagate(model: MLP, params: Tensor, seed: Tensor, layout: Layout) -> Tenso
         Stacked jet ``[M, n_rows]``.
     """
     n, k = layout.n_points, layout.n_jets
+    k2 = max((layout.count(2 * axis) for axis, second in layout.axes if second), default=0)
+    f = ACTIVATIONS[model.activation]
     h = seed.expand(len(params), -1, -1)
     *hidden, (weight, bias) = model.layers(params)
     for w, b in hidden:
         z = torch.bmm(h, w.transpose(1, 2))  # [M, n_rows, W]
-        a = torch.tanh(z[:, :n] + b)
-        s = 1.0 - a[:, :k].square()
+        z0 = z[:, :n] + b
+        a = f.value(z0)
+        slope = f.first(z0[:, :k], a[:, :k])
+        bend = f.second(z0[:, :k2], a[:, :k2], slope[:, :k2]) if k2 else slope
         parts = [a]
         for axis, second in layout.axes:
             z1 = z[:, layout.rows(axis)]
-            parts.append(s[:, : z1.shape[1]] * z1)
+            parts.append(slope[:, : z1.shape[1]] * z1)
             if second:
                 z2 = z[:, layout.rows(2 * axis)]
-                k2 = z2.shape[1]
-                parts.append(s[:, :k2] * (z2 - 2.0 * a[:, :k2] * z1[:, :k2].square()))
+                m2 = z2.shape[1]
+                parts.append(slope[:, :m2] * z2 + bend[:, :m2] * z1[:, :m2].square())
         h = torch.cat(parts, dim=1)
     out = torch.bmm(h, weight.transpose(1, 2))[..., 0]
     return torch.cat([out[:, :n] + bias[..., 0], out[:, n:]], dim=1)
 
 
-class JetWorkspace:
-    """Forward and reverse sweep of :func:`propagate` in fixed buffers, for at most ``capacity`` members at a time.
+def require_tanh(model: MLP, who: str) -> None:
+    """Refuses a network whose derivatives are not those written out by hand.
 
-    Use: ``out = workspace.forward(params)``, then ``workspace.backward(cotangent)`` for the same members, before the
-    next ``forward``. Not thread-safe, and not differentiable: use :func:`propagate` for second derivatives with
+    Args:
+        model: the network.
+        who: name of the class that knows tanh alone.
+
+    Raises:
+        UserError: if the activation is another one.
+    """
+    if model.activation != "tanh":
+        raise UserError(f"{who} is written for tanh, and this MLP has activation={model.activation!r}; use its eager form")
+
+
+def sweep_of(model: MLP) -> type[JetWorkspace] | type[EagerJets]:
+    """The class that carries this network's jets forward and derivatives back: the fast one for tanh."""
+    return JetWorkspace if model.activation == "tanh" else EagerJets
+
+
+class EagerJets:
+    """Forward and reverse sweep by autograd, for every activation; used as :class:`JetWorkspace` is."""
+
+    def __init__(self, model: MLP, layout: Layout, capacity: int, like: Tensor) -> None:
+        """Keeps what the sweeps need.
+
+        Args:
+            model: the network.
+            layout: the rows' meaning.
+            capacity: members a sweep may hold; nothing is allocated ahead.
+            like: not used, there are no buffers.
+        """
+        self.model, self.layout, self.capacity = model, layout, capacity
+        self._params: Tensor
+        self._jet: Tensor
+
+    @staticmethod
+    def bytes_per_member(model: MLP, layout: Layout, itemsize: int) -> int:
+        """Size of the graph for one member: about four arrays of a layer's rows, and as many of its points."""
+        return itemsize * 4 * (layout.n_rows + layout.n_points) * sum(model.hidden)
+
+    def forward(self, params: Tensor, seed: Tensor) -> Tensor:
+        """Carries the jets forward; arguments and result as those of :meth:`JetWorkspace.forward`."""
+        with torch.enable_grad():
+            self._params = params.detach().requires_grad_()
+            self._jet = propagate(self.model, self._params, seed, self.layout)
+        return self._jet.detach()
+
+    def backward(self, cotangent: Tensor) -> Tensor:
+        """Pulls a cotangent ``[m, n_rows]`` of the last jet back to the gradient ``[m, P]``."""
+        (grad,) = torch.autograd.grad(self._jet, self._params, cotangent)
+        return grad
+
+
+class JetWorkspace:
+    """Forward and reverse sweep of :func:`propagate` for tanh in fixed buffers, for at most ``capacity`` members at a time.
+
+    With s = 1 - a^2, tanh' is s and tanh'' is -2 a s.
+
+    Use: ``out = workspace.forward(params, seed)``, then ``workspace.backward(cotangent)`` for the same members, before
+    the next ``forward``. Not thread-safe, and not differentiable: use :func:`propagate` for second derivatives with
     respect to the parameters.
     """
 
@@ -172,7 +232,11 @@ class JetWorkspace:
             capacity: members a sweep may hold.
             like: a tensor of the type and on the device of the parameters.
             keep: whether :meth:`pre_activation` is wanted afterwards even where the reverse sweep needs none.
+
+        Raises:
+            UserError: if the network's activation is not tanh.
         """
+        require_tanh(model, "JetWorkspace")
         self.model, self.layout, self.capacity = model, layout, capacity
         rows, widths = layout.n_rows, model.hidden
         make = like.new_empty
@@ -234,10 +298,6 @@ class JetWorkspace:
     def outputs(self, i: int) -> Tensor:
         """The jet that hidden layer ``i`` gave in the last :meth:`forward`, ``[m, n_rows, W]``; -1 is what went in."""
         return self._a[i][: len(self._seed)] if i >= 0 else self._seed
-
-    def slopes(self, i: int) -> Tensor:
-        """The derivative 1 - a^2 of hidden layer ``i`` at the points that carry derivatives, ``[m, n_jets, W]``."""
-        return self._s[i][: len(self._seed)]
 
     def pre_activation(self, i: int, name: str) -> Tensor:
         """A derivative of hidden layer ``i``'s pre-activation, ``[m, count, W]``."""

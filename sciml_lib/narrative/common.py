@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from sciml_lib import figures, prose, systems
+from sciml_lib import figures, prose
 from sciml_lib.optim import LBFGS, NNCG, Adam, Status
 from sciml_lib.panels import Panel, solved
 from sciml_lib.prose import capitalised, counted, listed, number, part_of, table
@@ -62,7 +62,7 @@ def maps_figure(panels: Mapping[str, Panel], title: str) -> Figure:
             *panel.maps,
             panel.thresholds,
             panel.boundaries,
-            f"{systems.get(panel.plan.sweep.system).coefficient_label}",
+            panel.system.coefficient_label,
             panel.axis_words["data_label"],
         )
         for name, panel in panels.items()
@@ -167,8 +167,9 @@ def _table_words(pairs: tuple[tuple[float, float], ...]) -> str:
 
 def stored_runs(panel: Panel) -> pd.DataFrame:
     """One row a stored run: coefficient, n_data, seed, test_error, status, and whether it is well trained by itself."""
-    found = panel.runs[["test_error", "status"]].assign(solved=solved(panel)).to_dataframe().reset_index()
-    return found[found["test_error"].notnull() | (found["status"] == Status.DIVERGED.label)]
+    error = panel.seeded("test_error")
+    found = panel.runs[["status"]].assign(test_error=error, solved=solved(panel)).to_dataframe().reset_index()
+    return found[found["test_error"].notnull()]
 
 
 def stored_cells(panel: Panel) -> set[tuple[float, float]]:

@@ -224,6 +224,8 @@ def warmup_figure(study: Mapping[int, Panel], title: str) -> Figure:
         x_label="steps of Adam before L-BFGS",
         value_label="test error",
         title=title,
+        coefficient_name=first.system.coefficient_label,
+        data_name=first.system.data_symbol,
         published=first.published,
         threshold=first.thresholds.test,
         columns=3,

@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from scipy import stats
 
-from sciml_lib import figures, rollouts, systems
+from sciml_lib import figures, rollouts
 from sciml_lib.narrative.common import NUMERALS, regime_counts, stored_runs
 from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.panels import Panel
@@ -32,7 +32,7 @@ def families(panels: Mapping[str, Panel]) -> str:
     """Tabulates what each family learns, on which system, and over which axes."""
     rows = []
     for name, panel in panels.items():
-        system, plan = systems.get(panel.plan.sweep.system), panel.plan
+        system, plan = panel.system, panel.plan
         rows.append(
             [
                 name,
@@ -188,7 +188,7 @@ def error_floor(panel: Panel) -> str:
         rows.append([f"{coefficient:g}", number(own), number(best), percent(own / best)])
         if best < own:
             closer.append(coefficient)
-    symbol = systems.get(panel.plan.sweep.system).coefficient_label
+    symbol = panel.system.coefficient_label
     header = [symbol, "test error of the true field", "lowest test error in our map", "the one over the other"]
     first, last = rows[0], rows[-1]
     text = table(header, rows) + (

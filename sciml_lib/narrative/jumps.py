@@ -41,8 +41,8 @@ def step_tails(jumps: Results) -> pd.DataFrame:
         norms, passed = arrays["norms"], int(arrays["passed"])
         fit = {"alpha": np.nan, "sigma": np.nan, "n_tail": 0, "valid": False}
         if len(norms) >= min(FEWEST, jumps.attrs["recipe"]["steps"]):
-            law = power_law(norms, largest=np.inf)
-            fit = {"alpha": law.alpha, "sigma": law.sigma, "n_tail": law.n_tail, "valid": law.valid}
+            law = power_law(norms)
+            fit = {"alpha": law.alpha, "sigma": law.sigma, "n_tail": law.n_tail, "valid": law.in_range}
         rows.append(
             {
                 "coefficient": item.coefficient,
@@ -119,6 +119,8 @@ def jumps_figure(tails: pd.DataFrame, title: str) -> Figure:
         x_label=r"learning rate $\eta$",
         value_label=r"exponent $\alpha$",
         title=title,
+        coefficient_name="β",
+        data_name="$N_f$",
         columns=2,
         logarithmic=False,
     )

@@ -11,6 +11,7 @@ from sciml_lib import figures, prose, systems
 from sciml_lib.errors import UserError
 from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN
 from sciml_lib.studies import Item, Results
+from sciml_lib.sweeps import catalog
 
 
 def study_source(results: Results | Iterable[Results], figure: Figure) -> Any:
@@ -58,7 +59,7 @@ def first_seeds(results: Results, n: int) -> Results:
 
 def cell_name(item: Item, *, sweep: bool = False) -> str:
     """Returns a cell in words, such as ``β = 5, N = 100``, with the name of its equation before it if that is wanted."""
-    system = systems.get(item.sweep.split("/")[1])
+    system = systems.get(catalog.get(item.sweep).system)
     words = f"{system.coefficient_label} = {item.coefficient:g}, N = {item.n_data:,}"
     return f"{system.name}, {words}" if sweep else words
 

@@ -30,7 +30,7 @@ def equations(names: Mapping[str, Panel]) -> str:
     """Tabulates the equations, where they live, and which of their numbers is swept."""
     rows = []
     for name, panel in names.items():
-        system = systems.get(name)
+        system = panel.system
         coefficients = panel.plan.sweep.coefficients
         (x0, x1), (t0, t1) = system.x_range, system.t_range
         end = r"2\pi" if np.isclose(x1, 2 * np.pi) else f"{x1:g}"
@@ -53,7 +53,7 @@ def regime_shares(panels: Mapping[str, Panel]) -> str:
         share = shares(panel.labels)
         computed = int((panel.labels != Regime.MISSING).sum())
         first = {n: value for n, value in onset(panel.labels).items() if np.isfinite(value)}
-        symbol = systems.get(panel.plan.sweep.system).coefficient_label
+        symbol = panel.system.coefficient_label
         where = f"{symbol} = {min(first.values()):g}" if first else "nowhere in this map"
         rows.append([name, computed, *(percent(share[r]) for r in NUMERALS), where])
     return table(["map", "cells", *(f"{r.numeral}, {r.title}" for r in NUMERALS), "II begins at"], rows)
@@ -76,7 +76,7 @@ def stays_and_moves(panels: Mapping[str, Panel]) -> str:
 def _border(panel: Panel, kind: str) -> str:
     """Where the rows of a map first rise above one threshold, in words."""
     rows = panel.crossings["crossing"].sel(boundary=kind)
-    symbol = systems.get(panel.plan.sweep.system).coefficient_label
+    symbol = panel.system.coefficient_label
     inside = rows.values[np.isfinite(rows.values)]
     start, never = int(np.isneginf(rows.values).sum()), int(np.isposinf(rows.values).sum())
     parts = []
@@ -183,14 +183,14 @@ def constant_loss(panel: Panel, value: float) -> float:
 
 def constant_error(panel: Panel, value: float, coefficient: float) -> float:
     """The test error of a network that gives one value everywhere."""
-    system = systems.get(panel.plan.sweep.system)
+    system = panel.system
     exact = system.solution(system.test_points(), torch.tensor([[coefficient]], dtype=torch.float64))[0]
     return float((exact - value).norm() / exact.norm())
 
 
 def flat_guesses(panel: Panel) -> str:
     """Tabulates, for reaction-diffusion, the errors of the constant 1 and of the reference itself."""
-    system = systems.get(panel.plan.sweep.system)
+    system = panel.system
     limit = panel.thresholds.test
     rows, passing, beaten = [], [], 0
     for rho in panel.runs["coefficient"].values:

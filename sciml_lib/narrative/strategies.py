@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from sciml_lib import figures, systems
+from sciml_lib import figures
 from sciml_lib.narrative.convection import MANY_POINTS
 from sciml_lib.panels import Panel
 from sciml_lib.prose import listed, number, table
-from sciml_lib.regimes import Regime
+from sciml_lib.regimes import STRATEGY_NAMES, Regime
 
-BASE = "L-BFGS"
+BASE = STRATEGY_NAMES["lbfgs"]
 """The strategy that the others are compared with."""
 
 RESOLUTION = 0.5
@@ -49,9 +49,8 @@ class Words(NamedTuple):
 
 def panel_words(panel: Panel) -> Words:
     """The words for a panel's axes, from its system."""
-    system = systems.get(panel.plan.sweep.system)
-    letter, unit = system.data_label.split(", ")
-    return Words(system.coefficient_label, letter, unit)
+    system = panel.system
+    return Words(system.coefficient_label, system.data_symbol, system.data_words)
 
 
 def borders(panels: Mapping[str, Panel], title: str) -> Figure:

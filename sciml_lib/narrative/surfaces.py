@@ -17,6 +17,7 @@ from sciml_lib.prose import capitalised, counted, listed, number, table
 from sciml_lib.studies import Item, Results
 from sciml_lib.studies.base import Arrays
 from sciml_lib.studies.cells import CONVECTION, REACTION_DIFFUSION
+from sciml_lib.sweeps import catalog
 
 NARROW, LARGE = 0.1, 0.5
 """A narrow valley takes less than this share of the square, a large plain more than that."""
@@ -346,7 +347,7 @@ def _cell_of(item: Item) -> str:
 
 
 def _symbol(cell: Cell) -> str:
-    return f"{systems.get(cell[0].split('/')[1]).coefficient_label} = {cell[1]:g}"
+    return f"{systems.get(catalog.get(cell[0]).system).coefficient_label} = {cell[1]:g}"
 
 
 def _counts(values: Iterable[int]) -> str:

@@ -148,7 +148,8 @@ def damping_figure(study: Mapping[float, Panel], value: str, title: str) -> Figu
     for damping, panel in study.items():
         runs = panel.runs[[value]].to_dataframe().reset_index().dropna(subset=[value])
         frames.append(runs.assign(damping=damping))
-    thresholds = next(iter(study.values())).thresholds
+    first = next(iter(study.values()))
+    thresholds = first.thresholds
     return figures.seed_strip(
         pd.concat(frames, ignore_index=True),
         x="damping",
@@ -156,6 +157,8 @@ def damping_figure(study: Mapping[float, Panel], value: str, title: str) -> Figu
         x_label="damping of the Newton step",
         value_label=QUANTITIES[value],
         title=title,
+        coefficient_name=first.system.coefficient_label,
+        data_name=first.system.data_symbol,
         threshold=thresholds.train if value == "train_loss" else thresholds.test,
         columns=2,
     )

@@ -1,6 +1,7 @@
 """Optimisers for ensembles: ``init`` and ``step``, the state returned, nothing hidden."""
 
 from sciml_lib.optim.adam import Adam, AdamState, Cosine, Exponential
+from sciml_lib.optim.history import History
 from sciml_lib.optim.lbfgs import LBFGS, LBFGSState
 from sciml_lib.optim.nncg import NNCG, NNCGState
 from sciml_lib.optim.nystrom import Sketch, sketch
@@ -14,6 +15,7 @@ __all__ = [
     "Cosine",
     "EnsembleState",
     "Exponential",
+    "History",
     "LBFGSState",
     "NNCGState",
     "Sketch",

@@ -1,17 +1,11 @@
 """Limited-memory BFGS with a strong-Wolfe line search for an ensemble, one evaluation a step.
 
-Every member has its own curvature pairs, step length and stopping rule, and follows what ``torch.optim.LBFGS`` would
-do for it alone. One call of :meth:`LBFGS.step` evaluates all members once, wherever their line searches stand.
+Every member has its own curvature pairs (:mod:`sciml_lib.optim.history`), line search (:mod:`sciml_lib.optim.line_search`)
+and stopping rule, and follows what ``torch.optim.LBFGS`` would do for it alone. One call of :meth:`LBFGS.step` evaluates
+all members once, wherever their searches stand.
 
-The search direction is the two-loop recursion (Nocedal & Wright, algorithm 7.4) in block form. With the pairs as rows
-of S and Y, oldest first, R the upper triangle of S Y^T, D its diagonal and H0 = gamma I, the first loop is one
-triangular solve and the second another:
-
-    R alpha = S g,   r = gamma (g - Y^T alpha),   R^T delta = D alpha - Y r,   d = -(r + S^T delta)
-
-so a direction costs four products with the history, as the recursion does, in four large operations instead of four
-hundred small ones. New pairs overwrite the oldest in place: rows of S and Y are in no order of age, only the small
-matrix R is brought into it, and the history is never gathered or shifted.
+In this module ``rows`` are members as int64 on the CPU, where everything is that is one number a member; ``on`` are the
+same members on the device of the parameters.
 """
 
 from __future__ import annotations
@@ -20,56 +14,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from sciml_lib.errors import UserError
-from sciml_lib.optim.line_search import FIRST, SECOND, WolfeSearch
+from sciml_lib.optim.history import History
+from sciml_lib.optim.line_search import FIRST, SECOND, Outcome, WolfeSearch
 from sciml_lib.optim.state import EnsembleState, Status
 from sciml_lib.problems.base import Objective
-
-MIN_CURVATURE = 1e-10
-"""A pair is kept if y.s exceeds this, as in ``torch.optim.LBFGS``."""
 
 
 @dataclass
 class LBFGSState(EnsembleState):
-    """Adds direction, history and line search; the fields of the search are those of ``WolfeSearch``.
+    """Adds the present iteration, the history and the line search.
 
     Attributes:
         grad: gradient at ``params``, ``[M, P]``.
-        direction: current search direction ``[M, P]``.
-        first_grad: gradient at end 0 of the bracket ``[M, P]``; second_grad: at end 1.
-        s: steps ``[M, H, P]``; y: differences of gradients ``[M, H, P]``.
-        products: S Y^T in the order of storage, ``[M, H, H]`` float64; unit where nothing is stored yet.
-        gamma: scale of the initial inverse Hessian ``[M]``.
-        pairs: pairs stored since the start ``[M]`` (CPU); the next goes to row ``pairs mod H``.
+        direction: current search direction ``[M, P]``; between two calls the last step.
+        first_grad: gradient at end 0 of the bracket ``[M, P]``; between two calls that before the last step.
+        second_grad: gradient at end 1 of the bracket ``[M, P]``.
         begun: whether an iteration has begun, in this call or an earlier one, ``[M]`` (CPU).
+        history: the curvature pairs.
+        search: the line searches.
     """
 
     grad: Tensor
     direction: Tensor
     first_grad: Tensor
     second_grad: Tensor
-    s: Tensor
-    y: Tensor
-    products: Tensor
-    gamma: Tensor
-    pairs: Tensor
     begun: Tensor
-    step: Tensor
-    loss0: Tensor
-    slope0: Tensor
-    size: Tensor
-    trials: Tensor
-    zooming: Tensor
-    stuck: Tensor
-    low: Tensor
-    end_t: Tensor
-    end_f: Tensor
-    end_s: Tensor
-    buffer: Tensor
+    history: History
+    search: WolfeSearch
 
 
 @dataclass(frozen=True)
@@ -114,18 +89,16 @@ class LBFGS:
 
     def init(self, problem: Objective, params: Tensor, seeds: Sequence[int] | None = None) -> LBFGSState:
         """The state before the first step, at ``params [M, P]``; nothing here is random, so ``seeds`` are not used."""
-        m, p = params.shape
-        like = {"device": params.device, "dtype": params.dtype}
-        eye = torch.eye(self.history, device=params.device, dtype=torch.float64)
+        m = len(params)
         return LBFGSState.fresh(
             params,
-            **{name: torch.zeros(m, p, **like) for name in ("grad", "direction", "first_grad", "second_grad")},
-            **{name: torch.zeros(m, self.history, p, **like) for name in ("s", "y")},
-            products=eye.repeat(m, 1, 1),
-            gamma=torch.ones(m, **like),
-            pairs=torch.zeros(m, dtype=torch.long),
+            grad=torch.zeros_like(params),
+            direction=torch.zeros_like(params),
+            first_grad=torch.zeros_like(params),
+            second_grad=torch.zeros_like(params),
             begun=torch.zeros(m, dtype=torch.bool),
-            **WolfeSearch.empty(m),
+            history=History.empty(params, self.history),
+            search=WolfeSearch.empty(m),
         )
 
     @torch.no_grad()
@@ -140,27 +113,27 @@ class LBFGS:
         Returns:
             The same state.
         """
-        step = state.step.to(state.params)[:, None]
+        step = torch.from_numpy(state.search.step).to(state.params)[:, None]
         loss, grad = problem.value_and_grad(torch.addcmul(state.params, step, state.direction))
         slope = (grad * state.direction).sum(dim=1)
         # One transfer a step: everything the searches need to know.
-        loss, slope, finite = torch.stack([loss.double(), slope.double(), torch.isfinite(grad).all(dim=1)]).cpu().numpy()
-        loss = np.where(np.isfinite(loss) & (finite > 0), loss, np.inf)
+        loss, slope, finite = torch.stack([loss.double(), slope.double(), torch.isfinite(grad).all(dim=1)]).cpu()
+        loss = torch.where(torch.isfinite(loss) & (finite > 0), loss, torch.inf)
 
-        running = (state.status == Status.RUNNING).numpy()
-        state.evaluations += torch.from_numpy(running)
-        searching = running & (state.iterations > 0).numpy()
-        starting = np.flatnonzero(running & ~searching)
-        if starting.size:
-            self._start(state, starting, loss, grad)
+        running = state.status == Status.RUNNING
+        state.evaluations += running
+        searching = running & (state.iterations > 0)
+        starting = (running & ~searching).nonzero()[:, 0]
+        if len(starting):
+            self._start(state, starting, loss[starting], grad)
         if searching.any():
-            search = WolfeSearch.views(state.tensors())
-            outcome = search.advance(searching, loss, slope, self.tolerance_change)
-            _keep_gradients(state, outcome.keep, outcome.restore, grad)
-            done = np.flatnonzero(outcome.done)
-            if done.size:
-                end_loss = np.where(np.isnan(outcome.loss), loss, outcome.loss)
-                self._accept(state, done, end_loss[done], _gradient_at(state, done, outcome.end[done], grad))
+            outcome = state.search.advance(searching.numpy(), loss.numpy(), slope.numpy(), self.tolerance_change)
+            _keep_gradients(state, outcome, grad)
+            done = torch.from_numpy(outcome.done).nonzero()[:, 0]
+            if len(done):
+                found = torch.from_numpy(outcome.loss)[done]
+                at_end = torch.where(found.isnan(), loss[done], found)
+                self._accept(state, done, at_end, _gradient_at_end(state, done, outcome, grad))
         return state
 
     def call_again(self, state: LBFGSState, rows: Tensor) -> None:
@@ -176,148 +149,107 @@ class LBFGS:
         state.status[rows] = int(Status.RUNNING)
         state.iterations[rows] = 0
         state.evaluations[rows] = 0
-        state.step[rows] = 0.0
+        state.search.step[rows.numpy()] = 0.0
 
-    def _start(self, state: LBFGSState, i: np.ndarray, loss: np.ndarray, grad: Tensor) -> None:
-        """First evaluation of a call of the members ``i``: steepest descent with a cautious step, unless they go on."""
-        rows = torch.from_numpy(i)
+    def _start(self, state: LBFGSState, rows: Tensor, loss: Tensor, grad: Tensor) -> None:
+        """First evaluation of a call of the members ``rows``, with losses ``[m]``; ``grad [M, P]`` is everybody's.
+
+        A first call begins with steepest descent and a cautious step, a further one goes on with the history there is.
+        """
         on = rows.to(grad.device)
-        state.loss[rows] = torch.from_numpy(loss[i])
+        state.loss[rows] = loss
         state.grad[on] = grad[on]
-        sizes = torch.stack([grad[on].abs().amax(dim=1), grad[on].abs().sum(dim=1)]).double().cpu().numpy()
-        finite = np.isfinite(loss[i])
+        largest, total = torch.stack([grad[on].abs().amax(dim=1), grad[on].abs().sum(dim=1)]).double().cpu()
+        finite = torch.isfinite(loss)
         state.status[rows[~finite]] = Status.DIVERGED
-        state.status[rows[finite & (sizes[0] <= self.tolerance_grad)]] = Status.CONVERGED_GRADIENT
-        # Who has ended at once keeps what a further call would need.
+        state.status[rows[finite & (largest <= self.tolerance_grad)]] = Status.CONVERGED_GRADIENT
+
+        # Members that have ended at once keep what a further call would need.
         going = state.status[rows] == Status.RUNNING
         if not going.any():
             return
-        rows, on, i = rows[going], on[going.to(on.device)], i[going.numpy()]
-        with np.errstate(divide="ignore"):
-            first_step = np.minimum(1.0, 1.0 / sizes[1][going.numpy()]) * self.learning_rate
+        rows, on = rows[going], on[going.to(on.device)]
+        first_step = (1.0 / total[going]).clamp(max=1.0) * self.learning_rate
         again = state.begun[rows]
-        kept = on[again.to(on.device)]
-        if again.any():
-            self._store_pairs(state, rows[again], state.direction[kept], grad[kept] - state.first_grad[kept])
+        further, before = rows[again], on[again.to(on.device)]
+        if len(further):
+            state.history.store(further, state.direction[before], grad[before] - state.first_grad[before])
         state.direction[on] = -grad[on]
-        if again.any():
-            self._new_directions(state, kept)
-            first_step[again.numpy()] = self.learning_rate
-        self._begin_search(state, i, first_step)
+        if len(further):
+            self._new_directions(state, before)
+            first_step[again] = self.learning_rate
+        self._begin_search(state, rows, first_step)
 
-    def _accept(self, state: LBFGSState, i: np.ndarray, loss: np.ndarray, grad: Tensor) -> None:
-        """Ends an iteration of the members ``i`` at their steps: stopping rules, new pair, new direction."""
-        rows = torch.from_numpy(i)
+    def _accept(self, state: LBFGSState, rows: Tensor, loss: Tensor, grad: Tensor) -> None:
+        """Ends an iteration of the members ``rows`` where their searches ended, with loss ``[m]`` and gradient ``[m, P]``."""
         on = rows.to(grad.device)
-        s = state.step[rows].to(grad)[:, None] * state.direction[on]  # [m, P]
+        step = torch.from_numpy(state.search.step)[rows]
+        s = step.to(grad)[:, None] * state.direction[on]  # [m, P]
         before = state.grad[on]
         y = grad - before
-        change = np.abs(loss - state.loss[rows].numpy())
+        change = (loss - state.loss[rows]).abs()
         state.params[on] += s
         state.grad[on] = grad
-        state.loss[rows] = torch.from_numpy(loss)
-        largest = torch.stack([grad.abs().amax(dim=1), s.abs().amax(dim=1)]).double().cpu().numpy()
+        state.loss[rows] = loss
+        largest = torch.stack([grad.abs().amax(dim=1), s.abs().amax(dim=1)]).double().cpu()
 
-        # The first rule that holds names the reason; a step of length zero is the search's failure, not convergence.
-        status = np.full(len(i), int(Status.RUNNING))
-        rules = [
-            (state.iterations[rows].numpy() >= self.max_iterations, Status.BUDGET_SPENT),
-            (state.evaluations[rows].numpy() >= self.evaluation_budget, Status.BUDGET_SPENT),
+        # The last rule that holds names the reason; a step of length zero is the search's failure, not convergence.
+        for holds, reason in (
+            (state.iterations[rows] >= self.max_iterations, Status.BUDGET_SPENT),
+            (state.evaluations[rows] >= self.evaluation_budget, Status.BUDGET_SPENT),
             ((largest[1] <= self.tolerance_change) | (change < self.tolerance_change), Status.CONVERGED_CHANGE),
-            (state.step[rows].numpy() == 0.0, Status.LINE_SEARCH_FAILED),
+            (step == 0.0, Status.LINE_SEARCH_FAILED),
             (largest[0] <= self.tolerance_grad, Status.CONVERGED_GRADIENT),
-            (~np.isfinite(largest).all(axis=0), Status.DIVERGED),
-        ]
-        for holds, reason in rules:
-            status[holds] = reason
-        state.status[rows] = torch.from_numpy(status)
+            (~torch.isfinite(largest).all(dim=0), Status.DIVERGED),
+        ):
+            state.status[rows[holds]] = reason
 
-        goes_on = torch.from_numpy(status == Status.RUNNING)
-        here = goes_on.to(grad.device)
-        if not goes_on.all():  # what another call would need to know of this iteration
+        going = state.status[rows] == Status.RUNNING
+        here = going.to(grad.device)
+        if not going.all():  # what another call would need to know of this iteration
             state.direction[on[~here]], state.first_grad[on[~here]] = s[~here], before[~here]
-        if goes_on.any():
-            self._store_pairs(state, rows[goes_on], s[here], y[here])
+        if going.any():
+            state.history.store(rows[going], s[here], y[here])
             self._new_directions(state, on[here])
-            self._begin_search(state, i[goes_on.numpy()], np.full(int(goes_on.sum()), self.learning_rate))
-
-    def _begin_search(self, state: LBFGSState, i: np.ndarray, first_step: np.ndarray) -> None:
-        """Starts an iteration of the members ``i`` along their directions, or ends them where none descends."""
-        rows = torch.from_numpy(i)
-        on = rows.to(state.grad.device)
-        d = state.direction[on]
-        slope, size = torch.stack([(state.grad[on] * d).sum(dim=1), d.abs().amax(dim=1)]).double().cpu().numpy()
-        state.iterations[rows] += 1
-        state.begun[rows] = True
-        WolfeSearch.views(state.tensors()).begin(i, first_step, state.loss[rows].numpy(), slope, size)
-        state.status[rows[~(slope <= -self.tolerance_change)]] = Status.CONVERGED_CHANGE
-        state.status[rows[slope >= 0]] = Status.LINE_SEARCH_FAILED
-        state.status[rows[~np.isfinite(slope)]] = Status.DIVERGED
-        refused = state.status[rows].numpy() != Status.RUNNING
-        if refused.any():  # a direction that is not gone: another call must not take it for a step
-            state.direction[on[torch.from_numpy(refused).to(on.device)]] = 0.0
-
-    def _store_pairs(self, state: LBFGSState, rows: Tensor, s: Tensor, y: Tensor) -> None:
-        """Stores the pairs that have positive curvature, over the oldest where the history is full."""
-        curvature = (y * s).sum(dim=1)
-        good = (curvature > MIN_CURVATURE).nonzero()[:, 0]
-        chosen = rows[good.cpu()]
-        if not len(chosen):
-            return
-        slot = (state.pairs[chosen] % self.history).to(s.device)
-        on = chosen.to(s.device)
-        state.s[on, slot], state.y[on, slot] = s[good], y[good]
-        state.gamma[on] = curvature[good] / y[good].square().sum(dim=1)
-        state.pairs[chosen] += 1
+            self._begin_search(state, rows[going], torch.full((int(going.sum()),), self.learning_rate, dtype=torch.float64))
 
     def _new_directions(self, state: LBFGSState, on: Tensor) -> None:
-        """Search directions for the members ``on`` (see the head of the module)."""
-        m, h = len(state), self.history
-        pairs = state.pairs.to(on.device)
-        newest = (pairs - 1) % h
-        member = torch.arange(m, device=on.device)
-        filled = int(state.pairs.max().clamp(1, h))  # rows of the history in use by anybody; a view, nothing is copied
-        s, y = state.s[:, :filled], state.y[:, :filled]
-        y_new = state.y[member, newest]  # [M, P]
-        s_g, s_y = torch.bmm(torch.stack([state.grad, y_new], dim=1), s.transpose(1, 2)).double().unbind(1)
-        stored = pairs > 0
-        state.products[member[stored], :filled, newest[stored]] = s_y[stored]
+        """Gives the members ``on`` the directions of their histories."""
+        state.direction[on] = state.history.direction(state.grad, on)
 
-        # Rows by age, oldest first; before the history is full they lie in that order already.
-        age = torch.arange(filled, device=on.device)
-        order = torch.where(pairs[:, None] > h, (pairs[:, None] + age) % h, age)  # [M, filled]
-        r = state.products[member[:, None, None], order[:, :, None], order[:, None, :]]
-        # A slot not yet filled has a zero row in S and Y and a unit diagonal: its coefficients come out as zero.
-        diagonal = r.diagonal(dim1=1, dim2=2)
-        alpha = torch.linalg.solve_triangular(r, s_g.gather(1, order)[..., None], upper=True)[..., 0]
-        inverse = order.argsort(dim=1)
-        weights = alpha.gather(1, inverse).to(y)[:, None]  # [M, 1, filled]
-        q = state.gamma[:, None] * (state.grad - torch.bmm(weights, y)[:, 0])
-        y_q = torch.bmm(q[:, None], y.transpose(1, 2))[:, 0].double().gather(1, order)
-        delta = torch.linalg.solve_triangular(r.mT, (diagonal * alpha - y_q)[..., None], upper=False)[..., 0]
-        weights = delta.gather(1, inverse).to(s)[:, None]
-        direction = -(q + torch.bmm(weights, s)[:, 0])
-        state.direction[on] = direction[on]
+    def _begin_search(self, state: LBFGSState, rows: Tensor, first_step: Tensor) -> None:
+        """Starts an iteration of the members ``rows`` along their directions, or ends them where none descends."""
+        on = rows.to(state.grad.device)
+        d = state.direction[on]
+        slope, size = torch.stack([(state.grad[on] * d).sum(dim=1), d.abs().amax(dim=1)]).double().cpu()
+        state.iterations[rows] += 1
+        state.begun[rows] = True
+        state.search.begin(*(part.numpy() for part in (rows, first_step, state.loss[rows], slope, size)))
+        state.status[rows[~(slope <= -self.tolerance_change)]] = Status.CONVERGED_CHANGE
+        state.status[rows[slope >= 0]] = Status.LINE_SEARCH_FAILED
+        state.status[rows[~torch.isfinite(slope)]] = Status.DIVERGED
+        refused = state.status[rows] != Status.RUNNING
+        if refused.any():  # another call must not take a direction that was never gone for a step
+            state.direction[on[refused.to(on.device)]] = 0.0
 
 
-def _keep_gradients(state: LBFGSState, keep: np.ndarray, restore: np.ndarray, grad: Tensor) -> None:
+def _keep_gradients(state: LBFGSState, outcome: Outcome, grad: Tensor) -> None:
     """Writes the gradients that brackets will need into their buffers."""
-    for which, kept in ((FIRST, state.first_grad), (SECOND, state.second_grad)):
-        i = np.flatnonzero(keep == which)
-        if i.size:
-            on = torch.from_numpy(i).to(grad.device)
-            kept[on] = grad[on]
-    i = np.flatnonzero(restore)
-    if i.size:
-        on = torch.from_numpy(i).to(grad.device)
-        state.first_grad[on] = state.grad[on]
+    for wanted, source, target in (
+        (outcome.keep == FIRST, grad, state.first_grad),
+        (outcome.keep == SECOND, grad, state.second_grad),
+        (outcome.restore, state.grad, state.first_grad),
+    ):
+        if wanted.any():
+            on = torch.from_numpy(wanted.nonzero()[0]).to(grad.device)
+            target[on] = source[on]
 
 
-def _gradient_at(state: LBFGSState, i: np.ndarray, end: np.ndarray, grad: Tensor) -> Tensor:
-    """The gradients ``[m, P]`` at the steps where the searches of the members ``i`` ended."""
-    found = grad[torch.from_numpy(i).to(grad.device)]
-    for which, kept in ((FIRST, state.first_grad), (SECOND, state.second_grad)):
-        j = np.flatnonzero(end == which)
-        if j.size:
-            found[torch.from_numpy(j).to(grad.device)] = kept[torch.from_numpy(i[j]).to(grad.device)]
+def _gradient_at_end(state: LBFGSState, rows: Tensor, outcome: Outcome, grad: Tensor) -> Tensor:
+    """The gradients ``[m, P]`` at the steps where the searches of the members ``rows`` ended."""
+    found, end = grad[rows.to(grad.device)], torch.from_numpy(outcome.end)[rows]
+    for buffer, kept in ((FIRST, state.first_grad), (SECOND, state.second_grad)):
+        there = (end == buffer).nonzero()[:, 0]
+        if len(there):
+            found[there.to(grad.device)] = kept[rows[there].to(grad.device)]
     return found

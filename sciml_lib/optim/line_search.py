@@ -13,10 +13,13 @@ continue with a loss that is not finite, ours treats the loss as infinite and bi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from sciml_lib.optim.state import Part
 
 ARMIJO, CURVATURE, MAX_TRIALS = 1e-4, 0.9, 25
 """Sufficient decrease c1, curvature c2 and trials per search, as in ``torch.optim.LBFGS``.
@@ -30,7 +33,7 @@ FIRST, SECOND, CURRENT = 0, 1, 2
 
 
 @dataclass
-class WolfeSearch:
+class WolfeSearch(Part):
     """The searches of M members.
 
     ``ends`` hold the bracket, ``[M, 2]`` each: step ``t``, loss ``f``, slope ``s`` and the buffer that keeps the
@@ -61,18 +64,22 @@ class WolfeSearch:
     buffer: np.ndarray
 
     @classmethod
-    def views(cls, tensors: dict[str, Tensor]) -> WolfeSearch:
-        """The searches stored in a state's CPU tensors; what is changed here is changed there."""
-        return cls(**{name: tensors[name].numpy() for name in cls.__dataclass_fields__})
+    def of(cls, tensors: dict[str, Tensor]) -> Self:
+        """The searches that stand in these CPU tensors; what is changed here is changed there."""
+        return cls(**{name: tensor.numpy() for name, tensor in tensors.items()})
 
-    @staticmethod
-    def empty(m: int) -> dict[str, Tensor]:
-        """Tensors for ``m`` searches not yet begun."""
-        real = {name: torch.zeros(m, dtype=torch.float64) for name in ("step", "loss0", "slope0", "size")}
-        flags = {name: torch.zeros(m, dtype=torch.bool) for name in ("zooming", "stuck")}
-        counts = {name: torch.zeros(m, dtype=torch.long) for name in ("trials", "low")}
-        ends = {name: torch.zeros(m, 2, dtype=torch.float64) for name in ("end_t", "end_f", "end_s")}
-        return real | flags | counts | ends | {"buffer": torch.zeros(m, 2, dtype=torch.long)}
+    @classmethod
+    def empty(cls, m: int) -> Self:
+        """Searches of ``m`` members, not yet begun."""
+        real = {name: np.zeros(m) for name in ("step", "loss0", "slope0", "size")}
+        flags = {name: np.zeros(m, dtype=bool) for name in ("zooming", "stuck")}
+        counts = {name: np.zeros(m, dtype=np.int64) for name in ("trials", "low")}
+        ends = {name: np.zeros((m, 2)) for name in ("end_t", "end_f", "end_s")}
+        return cls(**real, **flags, **counts, **ends, buffer=np.zeros((m, 2), dtype=np.int64))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The fields as tensors on the CPU that share their memory."""
+        return {name: torch.from_numpy(value) for name, value in vars(self).items()}
 
     def begin(self, i: np.ndarray, step: np.ndarray, loss: np.ndarray, slope: np.ndarray, size: np.ndarray) -> None:
         """Starts the searches of the members ``i`` at their first trial steps."""

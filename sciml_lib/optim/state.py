@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -52,8 +52,22 @@ _SENTENCES = {
 
 
 @dataclass
+class Part:
+    """Some fields of a state that belong together; all of them tensors with one row a member."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All fields by name."""
+        return dict(vars(self))
+
+    @classmethod
+    def of(cls, tensors: dict[str, Tensor]) -> Self:
+        """The part that has these fields."""
+        return cls(**tensors)
+
+
+@dataclass
 class EnsembleState:
-    """Tensors with one row a member; optimisers add their own fields.
+    """Tensors with one row a member; optimisers add their own fields, each a tensor or a :class:`Part`.
 
     Attributes:
         params: current point ``[M, P]``.
@@ -70,7 +84,7 @@ class EnsembleState:
     evaluations: Tensor
 
     @classmethod
-    def fresh(cls, params: Tensor, **more: Tensor) -> Self:
+    def fresh(cls, params: Tensor, **more: Tensor | Part) -> Self:
         """A state before its first step, at ``params [M, P]``."""
         m = len(params)
         counts = {name: torch.zeros(m, dtype=torch.long) for name in ("status", "iterations", "evaluations")}
@@ -91,15 +105,29 @@ class EnsembleState:
         return len(self.params)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All fields by name."""
-        return dict(vars(self))
+        """All tensors by name; those of a part are named like ``history.gamma``."""
+        flat: dict[str, Tensor] = {}
+        for name, value in vars(self).items():
+            parts = {"": value} if isinstance(value, Tensor) else value.tensors()
+            flat |= {f"{name}.{inner}" if inner else name: tensor for inner, tensor in parts.items()}
+        return flat
+
+    def replaced(self, tensors: dict[str, Tensor]) -> Self:
+        """A state of the same kind with other tensors, named as :meth:`tensors` names them."""
+        fields: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                fields[name] = tensors[name]
+            else:
+                fields[name] = value.of({inner: tensors[f"{name}.{inner}"] for inner in value.tensors()})
+        return type(self)(**fields)
 
     def select(self, index: Tensor) -> Self:
         """The rows ``index`` (int64), copied."""
-        return type(self)(**{name: value[index.to(value.device)] for name, value in self.tensors().items()})
+        return self.replaced({name: value[index.to(value.device)] for name, value in self.tensors().items()})
 
     def load(self, tensors: dict[str, Tensor]) -> Self:
-        """Copies stored fields over its own, wherever these live, and returns itself."""
+        """Copies stored tensors over its own, wherever these live, and returns itself."""
         for name, value in self.tensors().items():
             value.copy_(tensors[name])
         return self

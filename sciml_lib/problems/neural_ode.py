@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sciml_lib.errors import UserError
-from sciml_lib.models import MLP, rollout
+from sciml_lib.models import MLP, check_model, rollout
 from sciml_lib.problems.augmentation import Augmentation, plain
 from sciml_lib.problems.base import Evaluation, HessianProduct
 from sciml_lib.systems import Dynamics
@@ -70,7 +70,7 @@ class NeuralODE:
             dtype: their type; the paper's is float32.
 
         Raises:
-            UserError: if there is no member, a number is impossible, the network does not fit the representation, or
+            UserError: if there is no member, a number is impossible, the model is not an MLP that fits the representation, or
                 physics is asked for in another representation than ``raw``.
         """
         if not isinstance(system, Dynamics):
@@ -93,6 +93,7 @@ class NeuralODE:
         for value in values.tolist():
             system.check_coefficient(value)
         seen = system.representation(representation)
+        check_model(model)
         if (model.n_inputs, model.n_outputs) != (seen.dimension, seen.dimension):
             raise UserError(
                 f"the representation {representation!r} of the {system.name} has {seen.dimension} dimensions: its MLP needs "

@@ -9,7 +9,18 @@ import torch
 from torch import Tensor
 
 from sciml_lib.errors import UserError, unknown
-from sciml_lib.models import MLP, JetHessian, JetWorkspace, Layout, propagate
+from sciml_lib.models import (
+    MLP,
+    EagerHessian,
+    EagerJets,
+    JetHessian,
+    JetWorkspace,
+    Layout,
+    check_model,
+    hessian_of,
+    propagate,
+    sweep_of,
+)
 from sciml_lib.problems.augmentation import Augmentation, plain
 from sciml_lib.problems.base import Evaluation, HessianProduct
 from sciml_lib.systems import SpaceTimeSystem
@@ -59,8 +70,8 @@ class PINN:
             dtype: their type; the paper's is float32.
 
         Raises:
-            UserError: if there is no member, a coefficient or the number of points is impossible, or the network
-                does not map two inputs to one output.
+            UserError: if there is no member, a coefficient or the number of points is impossible, or the model is not an
+                MLP that maps two inputs to one output.
         """
         if not isinstance(system, SpaceTimeSystem):
             raise UserError(f"a PINN needs an equation in (x, t), and {system.name} is none; use NeuralODE")
@@ -69,6 +80,7 @@ class PINN:
             raise UserError("coefficients is empty: give one coefficient for each member of the ensemble")
         for value in values.tolist():
             system.check_coefficient(value)
+        check_model(model)
         if (model.n_inputs, model.n_outputs) != (2, 1):
             raise UserError(f"a PINN maps (x, t) to u: its MLP needs n_inputs=2 and n_outputs=1, not {model}")
         if collocation not in COLLOCATION:
@@ -79,7 +91,7 @@ class PINN:
         self.coefficients = values.to(self.device, dtype)
         self.augmentation: Augmentation | None = None
         # Both are shared by all copies of this problem.
-        self._workspaces: dict[int, JetWorkspace] = {}
+        self._workspaces: dict[int, JetWorkspace | EagerJets] = {}
         self._term_names: list[str] = []
         self._place_points(data_seed)
 
@@ -223,13 +235,14 @@ class PINN:
             not wanted. The function holds much memory (:attr:`curvature_bytes_per_member`): it is meant for many
             products, and then to be dropped.
         """
-        parts: list[tuple[slice, JetHessian, Tensor | None]] = []
+        parts: list[tuple[slice, JetHessian | EagerHessian, Tensor | None]] = []
         losses, grads = [], []
         budget = GPU_WORKSPACE_BYTES if self.device.type == "cuda" else CPU_CURVATURE_BYTES
         size = max(1, budget // self.curvature_bytes_per_member)
         for rows in _groups(len(params), size):
             one, p = self._take(rows), params[rows].detach()
-            hessian = JetHessian(self.model, p, one._seed, self.layout, lambda jet, one=one: one._total(one._residuals(jet)))
+            kind = hessian_of(self.model)
+            hessian = kind(self.model, p, one._seed, self.layout, lambda jet, one=one: one._total(one._residuals(jet)))
             decay = None if one.augmentation is None else one.augmentation.decay[:, None]
             losses.append(one._with_decay(hessian.loss, p))
             grads.append(hessian.grad if decay is None else hessian.grad.addcmul(p, decay, value=2.0))
@@ -281,12 +294,12 @@ class PINN:
     @property
     def workspace_bytes_per_member(self) -> int:
         """Size of one member's share of the evaluation buffers."""
-        return JetWorkspace.bytes_per_member(self.model, self.layout, self.dtype.itemsize)
+        return sweep_of(self.model).bytes_per_member(self.model, self.layout, self.dtype.itemsize)
 
     @property
     def curvature_bytes_per_member(self) -> int:
         """Memory of one member in what :meth:`linearised` returns."""
-        return JetHessian.bytes_per_member(self.model, self.layout, self.dtype.itemsize)
+        return hessian_of(self.model).bytes_per_member(self.model, self.layout, self.dtype.itemsize)
 
     @property
     def coefficient_name(self) -> str:
@@ -322,10 +335,10 @@ class PINN:
             other.augmentation = self.augmentation.take(index)
         return other
 
-    def _workspace(self, capacity: int) -> JetWorkspace:
+    def _workspace(self, capacity: int) -> JetWorkspace | EagerJets:
         if not self._workspaces or next(iter(self._workspaces)) < capacity:
             self._workspaces.clear()
-            self._workspaces[capacity] = JetWorkspace(self.model, self.layout, capacity, self.coefficients)
+            self._workspaces[capacity] = sweep_of(self.model)(self.model, self.layout, capacity, self.coefficients)
         return next(iter(self._workspaces.values()))
 
     def _residuals(self, jet: Tensor) -> dict[str, Tensor]:

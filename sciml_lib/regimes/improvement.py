@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sciml_lib.errors import UserError
-from sciml_lib.regimes.labels import seed_mean
+from sciml_lib.regimes.labels import by_status, seed_mean
 
 _DIMS = ("coefficient", "n_data", "seed")
 
@@ -23,15 +23,15 @@ def improvement(base: Any, method: Any, *, base_status: Any = None, method_statu
     method weighs by its value in the first, by its ratio to its own baseline in the second.
 
     Only runs that both have are compared, seed by seed. None of them is left out: a run of the method that
-    diverged to an infinite value makes its cell ``-inf`` in both readings.
+    ended without a finite value makes its cell ``-inf`` in both readings.
 
     Args:
         base: a loss or error of the baseline, ``[n_coefficient, n_data, n_seed]``, not negative; NaN marks a
             run that has not been computed. A ``DataArray`` with the dimensions ``coefficient``, ``n_data``
             and ``seed`` is matched with the other by its coordinates; what only one has is left out.
         method: the same for the method.
-        base_status: how each run ended, same shape as ``base``; a run called ``diverged`` whose value is NaN
-            counts as infinite.
+        base_status: how each run ended, same shape as ``base``; a run that ended without a finite value counts as
+            infinite (:func:`sciml_lib.regimes.by_status`).
         method_status: the same for ``method``.
 
     Returns:
@@ -88,8 +88,7 @@ def _with_status(name: str, values: Any, status: Any) -> xr.DataArray:
     status = np.asarray(status)
     if status.shape != array.shape:
         raise UserError(f"{name}_status has shape {status.shape} but {name} has {array.shape}: give one status a run")
-    # The mean over one run is the run, with its status taken into account.
-    return array.copy(data=seed_mean(array.values[..., None], status[..., None]))
+    return array.copy(data=by_status(array.values, status))
 
 
 def _matched(base: xr.DataArray, method: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:

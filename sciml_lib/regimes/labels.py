@@ -57,17 +57,43 @@ _SENTENCES = {
 }
 
 
+def by_status(values: Any, status: Any) -> Any:
+    """Returns losses or errors in which NaN means one thing: the run has not been computed.
+
+    A run that has ended, however it did, counts: without a finite value it has an infinite one. A run whose status is
+    empty has not been computed, whatever stands in its place.
+
+    Args:
+        values: a loss or error, any shape.
+        status: how each run ended, same shape; ``""`` (or NaN) where none is stored.
+
+    Returns:
+        An array like ``values``; a ``DataArray`` if it is one.
+
+    Raises:
+        UserError: the shapes differ.
+    """
+    if isinstance(values, xr.DataArray) and isinstance(status, xr.DataArray) and set(values.dims) == set(status.dims):
+        status = status.transpose(*values.dims)
+    raw, ended = np.array(values, dtype=float), np.asarray(status).astype(str)
+    if ended.shape != raw.shape:
+        raise UserError(f"status has shape {ended.shape} but the values have {raw.shape}: give one status a run")
+    computed = ~np.isin(ended, ("", "nan"))
+    raw[computed & ~np.isfinite(raw)] = np.inf
+    raw[~computed] = np.nan
+    return values.copy(data=raw) if isinstance(values, xr.DataArray) else raw
+
+
 def seed_mean(values: Any, status: Any = None) -> Any:
     """Returns the arithmetic mean over the seeds, the number that the paper's maps show.
 
-    No run is left out: a run that diverged to an infinite value makes its cell infinite, and so high. NaN
-    means that a run has not been computed; the mean is over the seeds that are there, and a cell without any
-    stays NaN.
+    No run is left out: a run that ended without a finite value makes its cell infinite, and so high. The mean is over
+    the seeds that have been computed, and a cell without any is NaN.
 
     Args:
-        values: a loss or error, ``[..., n_seed]``, or a ``DataArray`` with a dimension ``seed``.
-        status: how each run ended, same shape; a run called ``diverged`` whose value is NaN counts as
-            infinite.
+        values: a loss or error, ``[..., n_seed]``, or a ``DataArray`` with a dimension ``seed``; without ``status``,
+            NaN means that a run has not been computed.
+        status: how each run ended, same shape; see :func:`by_status`.
 
     Raises:
         UserError: ``status`` has another shape, or there is no seed axis.
@@ -76,16 +102,10 @@ def seed_mean(values: Any, status: Any = None) -> Any:
         if "seed" not in values.dims:
             raise UserError(f"the array has the dimensions {values.dims}: a seed mean needs one called 'seed'")
         values = values.transpose(..., "seed")
-        if isinstance(status, xr.DataArray):
-            status = status.transpose(*values.dims)
-    raw = np.array(values, dtype=float)
+    counted = values if status is None else by_status(values, status)
+    raw = np.array(counted, dtype=float)
     if raw.ndim == 0 or raw.shape[-1] == 0:
         raise UserError("a seed mean needs values with the seeds along the last axis and at least one seed")
-    if status is not None:
-        ended = np.asarray(status).astype(str)
-        if ended.shape != raw.shape:
-            raise UserError(f"status has shape {ended.shape} but the values have {raw.shape}: give one status a run")
-        raw[np.isnan(raw) & (ended == "diverged")] = np.inf
     known = ~np.isnan(raw)
     count = known.sum(axis=-1)
     total = np.where(known, raw, 0.0).sum(axis=-1)

@@ -10,8 +10,9 @@ from importlib import resources
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sciml_lib.errors import UserError, unknown
+from sciml_lib.errors import UserError
 from sciml_lib.regimes import _checks
+from sciml_lib.regimes.names import FAMILY_NAMES, STRATEGY_NAMES, slug, strategy_of
 
 FACTORS = (0.8, 0.9, 1.0, 1.1, 1.2)
 """The five perturbations of a threshold: +-20 % as the paper says, five curves as Fig. 1 draws."""
@@ -19,27 +20,8 @@ FACTORS = (0.8, 0.9, 1.0, 1.1, 1.2)
 RELATIVE_LEVEL = 0.3
 """Height of the relative threshold between the 5th and 95th percentile of a map (ours, see `relative`)."""
 
-_MODELS = {name.lower(): name for name in ("PINN", "FNO", "PINO", "NODE", "PINODE")}
-_SYSTEMS = {
-    "convection": "1D Convection",
-    "reaction": "1D Reaction",
-    "wave": "1D Wave",
-    "reaction-diffusion": "1D Reaction-Diffusion",
-    "poisson": "2D Poisson",
-    "advection-diffusion": "2D Advection-Diffusion",
-    "darcy": "2D Darcy",
-    "pendulum": "Pendulum",
-}
-_STRATEGIES = {
-    "adam": "Adam",
-    "lbfgs": "L-BFGS",
-    "alm": "ALM",
-    "ropinn": "RoPINN",
-    "nncg": "NNCG",
-    "cl": "CL",
-}
-_VARIANTS = {"warmup": "lbfgs"}
-"""Studies whose name does not begin with the strategy they vary."""
+TABLE_5 = "Table 5 of the paper"
+"""How the origin of thresholds from that table begins."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +33,7 @@ class Thresholds:
     Attributes:
         train: threshold of the training loss, in the units of the map.
         test: threshold of the test error, in the units of the map.
-        origin: where the two numbers are from, for the reader.
+        origin: where the two numbers are from, for the reader; figures print it unless it is Table 5 of the paper.
         train_floor: bottom of the training map's colour scale, from which `perturbed` measures; see
             `anchored`.
         test_floor: the same for the test map.
@@ -63,14 +45,39 @@ class Thresholds:
     train_floor: float = 0.0
     test_floor: float = 0.0
 
+    @classmethod
+    def of(cls, *, train: float, test: float, origin: str = "chosen by the author of this map") -> Thresholds:
+        """Thresholds of one's own: ``Thresholds.of(train=1e-3, test=0.05)``.
+
+        Args:
+            train: the largest training loss that counts as low.
+            test: the largest test error that counts as low.
+            origin: why these two, for the reader of the figure.
+
+        Raises:
+            UserError: if a number is not positive and finite.
+        """
+        return cls(train, test, origin)
+
     def __post_init__(self) -> None:
         """Refuses thresholds that no loss or error could be compared with."""
         for name in ("train", "test"):
             level, floor = getattr(self, name), getattr(self, f"{name}_floor")
-            if not (np.isfinite(level) and level > 0):
+            number = isinstance(level, (int, float)) and not isinstance(level, bool)
+            if not (number and np.isfinite(level) and level > 0):
                 raise UserError(f"the {name} threshold must be a positive number, got {level!r}")
             if not 0 <= floor < level:
                 raise UserError(f"{name}_floor={floor!r} must lie between 0 and the {name} threshold {level!r}")
+
+    @property
+    def published(self) -> bool:
+        """Whether they stand in Table 5 of the paper."""
+        return self.origin.startswith(TABLE_5)
+
+    @property
+    def sentence(self) -> str:
+        """The two numbers and where they are from, as a figure's legend says it."""
+        return f"thresholds {self.train:.2g} (training loss) and {self.test:.2g} (test error): {self.origin}"
 
     def anchored(self, train_mean: ArrayLike, test_mean: ArrayLike) -> Thresholds:
         """Returns a copy whose floors are the 5th percentiles of these maps.
@@ -117,13 +124,16 @@ class Thresholds:
 @functools.cache
 def table5() -> dict[str, tuple[float, float]]:
     """Returns Table 5 of the paper, panel id (``"pinn/convection/lbfgs"``) to ``(T_train, T_test)``."""
-    to_id = {long: short for table in (_MODELS, _SYSTEMS, _STRATEGIES) for short, long in table.items()}
+    return {panel: (float(row["T_train"]), float(row["T_test"])) for panel, row in _rows().items()}
+
+
+@functools.cache
+def _rows() -> dict[str, dict[str, str]]:
+    """The rows of Table 5 as they are printed, by panel id."""
     text = resources.files("sciml_lib.regimes").joinpath("data/table5_thresholds.csv").read_text(encoding="utf-8")
+    families, strategies = ({title: name for name, title in names.items()} for names in (FAMILY_NAMES, STRATEGY_NAMES))
     return {
-        "/".join(to_id[row[key]] for key in ("model", "system", "strategy")): (
-            float(row["T_train"]),
-            float(row["T_test"]),
-        )
+        f"{families[row['model']]}/{slug(row['system'])}/{strategies[row['strategy']]}": row
         for row in csv.DictReader(text.splitlines())
     }
 
@@ -136,24 +146,46 @@ def of_panel(sweep_id: str) -> Thresholds:
     origin says so.
 
     Args:
-        sweep_id: ``model/system/strategy``, as in the catalog of sweeps.
+        sweep_id: ``family/system/variant``, as in the catalog of sweeps.
 
     Raises:
-        UserError: the id names no panel, or the table has no row for it.
+        UserError: the id is malformed, or the table has no row for it.
     """
+    found = _row_of(sweep_id)
+    if found is None:
+        raise UserError(
+            f"{TABLE_5} has no row for {sweep_id}; choose thresholds with Thresholds.of(train=..., test=...), or take "
+            "those of thresholds.relative(train_mean, test_mean)"
+        )
+    return found
+
+
+def for_maps(sweep_id: str, train_mean: ArrayLike, test_mean: ArrayLike) -> Thresholds:
+    """Returns the row of Table 5 for a sweep, or thresholds that follow from its maps where it has none.
+
+    Args:
+        sweep_id: ``family/system/variant``; the system may be one's own.
+        train_mean: training loss, ``[n_coefficient, n_data]``; see :func:`relative`.
+        test_mean: test error, same shape.
+
+    Raises:
+        UserError: the id is malformed, or nothing follows from the maps.
+    """
+    return _row_of(sweep_id) or relative(train_mean, test_mean)
+
+
+def _row_of(sweep_id: str) -> Thresholds | None:
     parts = str(sweep_id).lower().replace("_", "-").split("/")
-    if len(parts) != 3:
-        raise unknown("panel", sweep_id, table5())
-    model, system, variant = parts
-    strategy = _VARIANTS.get(variant.split("-")[0], variant.split("-")[0])
-    panel = f"{model}/{system}/{strategy}"
-    if panel in table5():
-        row = f"{_MODELS[model]}, {_SYSTEMS[system]}, {_STRATEGIES[strategy]}"
-        note = "" if variant == strategy else f"; the variant {variant} is judged by the row of its base strategy"
-        return Thresholds(*table5()[panel], origin=f"Table 5 of the paper, row {row}{note}")
-    if model in _MODELS and system in _SYSTEMS and strategy in _STRATEGIES:
-        raise UserError(f"Table 5 has no row for {sweep_id}: use thresholds.relative(train_mean, test_mean) instead")
-    raise unknown("panel", sweep_id, table5())
+    if len(parts) != 3 or not all(parts):
+        raise UserError(f"{sweep_id!r} is not the id of a sweep; write family/system/variant, such as pinn/convection/lbfgs")
+    family, system, variant = parts
+    strategy = strategy_of(variant)
+    row = _rows().get(f"{family}/{system}/{strategy}")
+    if row is None:
+        return None
+    note = "" if variant == strategy else f"; the variant {variant} is judged by the row of its base strategy"
+    origin = f"{TABLE_5}, row {row['model']}, {row['system']}, {row['strategy']}{note}"
+    return Thresholds(float(row["T_train"]), float(row["T_test"]), origin=origin)
 
 
 def relative(train_mean: ArrayLike, test_mean: ArrayLike) -> Thresholds:
@@ -163,7 +195,8 @@ def relative(train_mean: ArrayLike, test_mean: ArrayLike) -> Thresholds:
     between the 5th and 95th percentile, the rows of the panels that can be read from Fig. 1 range from 0.19
     to 0.41. The rows of the PINN and the FNO agree best (0.29/0.30 and 0.31/0.32 for training/test), and 0.3
     is their common value. The level sits on the scale that the colours of the maps use (Eq. 22), so the
-    threshold is the same shade in every map.
+    threshold is the same shade in every map. It depends on the grid: other cells give other thresholds, so give
+    thresholds of your own (:meth:`Thresholds.of`) where you know which error is good enough.
 
     Args:
         train_mean: training loss, ``[n_coefficient, n_data]``; NaN and infinite cells are left out.
@@ -178,8 +211,11 @@ def relative(train_mean: ArrayLike, test_mean: ArrayLike) -> Thresholds:
     for name, values in (("training", train_mean), ("test", test_mean)):
         finite = values[np.isfinite(values)]
         if finite.size == 0 or finite.min() == finite.max():
-            raise UserError(f"the {name} map has no two different finite values: a relative threshold needs a varying map")
+            raise UserError(
+                f"the {name} map has no two different finite values: a relative threshold needs a varying map; "
+                "choose thresholds with Thresholds.of(train=..., test=...)"
+            )
         low, high = np.percentile(finite, [5, 95])
         levels.append(float(low + RELATIVE_LEVEL * (high - low)))
-    origin = f"rule of this project: {RELATIVE_LEVEL:g} of the way from the 5th to the 95th percentile of the map"
+    origin = f"rule of this project: {RELATIVE_LEVEL:g} of the way from the 5th to the 95th percentile of each map"
     return Thresholds(*levels, origin=origin)

@@ -117,10 +117,9 @@ class AugmentedLagrangian:
                 if self.keep_history:
                     self.inner.call_again(state, again)
                     return state
-                here = again.to(state.params.device)
+                own, here = state.tensors(), again.to(state.params.device)
                 for name, value in self.inner.init(part, state.params[here]).tensors().items():
-                    field_ = getattr(state, name)
-                    field_[again.to(field_.device)] = value
+                    own[name][again.to(value.device)] = value
         return state
 
     def _raise_multipliers(self, problem: Problem, state: AugmentedLagrangianState, rows: Tensor) -> None:

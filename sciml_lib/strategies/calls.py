@@ -30,7 +30,7 @@ class CallsState(LBFGSState):
         """The state before the first call, from the state of its optimiser and the strategy's own tensors."""
         zeros = (torch.zeros_like(inner.iterations) for _ in range(3))
         counts = dict(zip(("calls", "earlier_iterations", "earlier_evaluations"), zeros, strict=True))
-        return cls(**inner.tensors(), **counts, **more)
+        return cls(**vars(inner), **counts, **more)
 
     @property
     def total_iterations(self) -> Tensor:

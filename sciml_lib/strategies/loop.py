@@ -143,9 +143,10 @@ def train(
         checkpoint: file that holds the ensemble while it trains. If it exists, training goes on from it; it is
             replaced atomically and removed at the end.
         checkpoint_seconds: how often it is written.
-        deadline: value of ``time.monotonic()`` at which to stop.
+        deadline: value of ``clock`` at which to stop.
         progress: called after every step.
         watch: called after every step, before members that have ended leave; it disturbs nothing.
+        clock: what tells the time in seconds.
 
     Raises:
         UserError: the strategy does not fit the problem; the message says what would.
@@ -232,7 +233,7 @@ def _fresh_state(stage: Stage, problem: Problem, params: Tensor, seeds: Sequence
 
 def _joined(state: EnsembleState, fresh: EnsembleState) -> EnsembleState:
     ours, new = state.tensors(), fresh.tensors()
-    return type(state)(**{name: torch.cat([ours[name], new[name]]) for name in ours})
+    return state.replaced({name: torch.cat([ours[name], new[name]]) for name in ours})
 
 
 def _advance(ensemble: _Ensemble, bound: _BoundPhase) -> None:

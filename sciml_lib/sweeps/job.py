@@ -159,12 +159,17 @@ def words(
 ) -> str:
     """A command line of this library with the options that differ from their defaults; see :class:`Job` for these."""
     options: dict[str, Any] = {"--plugin": plugin or None, "--runs": runs, "--device": None if device == "auto" else device}
-    options |= {"--seeds": seeds, "--time-limit": None if time_limit is None else f"{time_limit:g}s"}
+    options |= {"--seeds": seeds, "--time-limit": None if time_limit is None else _seconds(time_limit)}
     parts = ["python", "-m", "sciml_lib", verb, name, "--profile", profile, *flags]
     for option, value in options.items():
         if value is not None:
             parts += [option, str(value)]
     return shlex.join(parts)
+
+
+def _seconds(seconds: float) -> str:
+    """A time as the command line reads it."""
+    return f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
 
 
 def checked_limit(seconds: float | None) -> float | None:

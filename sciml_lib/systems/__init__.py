@@ -12,15 +12,17 @@ from sciml_lib.systems.wave import Wave
 SYSTEMS: dict[str, type[System]] = {system.name: system for system in (Convection, Reaction, Wave, ReactionDiffusion, Pendulum)}
 
 
-def get(name: str) -> System:
-    """Returns the system of that name.
+def get(system: str | System) -> System:
+    """Returns the system of that name with the paper's constants; a system is given back as it is.
 
     Raises:
         UserError: if there is none.
     """
-    if name not in SYSTEMS:
-        raise unknown("system", name, SYSTEMS)
-    return SYSTEMS[name]()
+    if isinstance(system, System):
+        return system
+    if not isinstance(system, str) or system not in SYSTEMS:
+        raise unknown("system", system, SYSTEMS)
+    return SYSTEMS[system]()
 
 
 __all__ = [

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Self
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from hashlib import sha256
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -17,6 +20,18 @@ from sciml_lib.errors import UserError
 Jet = Mapping[str, Tensor]
 """A block's values by name: ``"u"`` and the derivatives the system asked for (``"x"``, ``"t"``, ``"xx"`` ...), ``[M, n]``."""
 
+DERIVATIVES = ("x", "xx", "t", "tt")
+"""The derivatives that a network's jet can carry; there are no mixed ones and none of third order."""
+
+_WORDS = frozenset(
+    {
+        *("name", "title", "axis_labels", "state_labels", "time_label", "data_label"),
+        *("coefficient_name", "coefficient_label", "coefficient_words", "coefficient_range"),
+        "representations",  # functions; the setup's recipe says which one is used
+    }
+)
+"""Public attributes of a system that are no constants of its equation."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -25,24 +40,152 @@ class Block:
     Attributes:
         points: coordinates (x, t), ``[n, 2]``, float64.
         derivatives: which derivatives the system needs there beside the value: ``"x"``, ``"xx"``, ``"t"``, ``"tt"``.
+
+    Raises:
+        UserError: if the points are no coordinates, or a network's jet does not carry such a derivative.
     """
 
     points: Tensor
     derivatives: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Checks both."""
+        if isinstance(self.derivatives, str):
+            raise UserError(
+                f"derivatives={self.derivatives!r} is one text; give a tuple of them, such as ({self.derivatives!r},)"
+            )
+        for name in self.derivatives:
+            if name not in DERIVATIVES:
+                raise UserError(
+                    f"derivatives: {name!r} is not available to a block; choose among {', '.join(map(repr, DERIVATIVES))} "
+                    "(the value itself is always there)"
+                )
+        if not isinstance(self.points, Tensor) or self.points.ndim != 2 or self.points.shape[1] != 2:
+            found = list(self.points.shape) if isinstance(self.points, Tensor) else type(self.points).__name__
+            raise UserError(f"points={found} are not coordinates of a block; give a tensor [n, 2] of (x, t)")
+
 
 class System(ABC):
-    """An equation with one coefficient: what every kind of physics has in common."""
+    """An equation with one coefficient: what every kind of physics has in common.
+
+    A system carries the words for itself and the constants of its equation. The constants are its public attributes
+    that are plain data, wherever they stand: fields of a frozen dataclass, attributes of the class, or attributes that
+    an ``__init__`` of your own sets. All of them are part of :attr:`recipe`, and so of the hash of every run. A plain
+    subclass without an ``__init__`` takes each of its constants by keyword::
+
+        class Burgers(SpaceTimeSystem):
+            name, coefficient_name, coefficient_range = "burgers", "1/nu", (0.0, math.inf)
+            x_range = (-1.0, 1.0)
+            height = 1.0
+            ...
+
+        Burgers(height=2.0)
+
+    Two systems are equal if they are of one class and have the same recipe.
+    """
 
     name: ClassVar[str]
+    """The name by which the library knows it, also as a part of file names: ``"reaction-diffusion"``."""
+    title: ClassVar[str]
+    """Its name as a reader sees it, the paper's (Table 5) where it is one of the paper; by default made of :attr:`name`."""
     coefficient_name: ClassVar[str]
+    """The coefficient as one types it: ``"beta"``."""
     coefficient_label: ClassVar[str]
-    coefficient_words: ClassVar[str] = ""
-    """What the coefficient is, where "the coefficient of this equation" says too little."""
+    """The coefficient as one prints it: ``"β"``; by default :attr:`coefficient_name`."""
+    coefficient_words: ClassVar[str]
+    """What the coefficient is; by default "the convection coefficient", with the system's own name."""
     coefficient_range: ClassVar[tuple[float, float]]
     """Open interval of coefficients for which the equation makes sense."""
     data_label: ClassVar[str]
-    """What an amount of data counts, as the text of an axis."""
+    """What an amount of data counts, as the text of an axis: its symbol, a comma, its words."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Fills in the words that follow from others, and lets a class give a field of its base another default."""
+        super().__init_subclass__(**options)
+        own = vars(cls)
+        if "name" in own:
+            for word, text in {"title": cls.name.title(), "coefficient_words": f"the {cls.name} coefficient"}.items():
+                if word not in own:
+                    setattr(cls, word, text)
+        if "coefficient_name" in own and "coefficient_label" not in own:
+            cls.coefficient_label = cls.coefficient_name
+        # The ``__init__`` that a dataclass generates would set the default of the base.
+        maker = next(base for base in cls.__mro__ if "__init__" in vars(base))
+        written = maker is not System and maker.__init__ is not System.__init__ and "__dataclass_params__" not in vars(maker)
+        inherited = fields(cls) if is_dataclass(cls) else ()
+        if not written and any(getattr(cls, one.name, MISSING) is not one.default for one in inherited):
+            cls.__init__ = System.__init__
+
+    def __init__(self, **constants: Any) -> None:
+        """Sets constants by name; all others are those of the class.
+
+        Raises:
+            UserError: if there is no such constant, or its value is impossible.
+        """
+        known = {**self._constants(), **({one.name: one for one in fields(self)} if is_dataclass(self) else {})}
+        for name, value in constants.items():
+            if name not in known:
+                raise UserError(
+                    f"{type(self).__name__} has no constant {name!r}; it has {', '.join(known) or 'none'}, each with a default"
+                )
+            object.__setattr__(self, name, value)
+        for name in known:
+            if not hasattr(self, name):
+                raise UserError(f"{type(self).__name__} needs a value for its constant {name}; give it by keyword")
+        self.__post_init__()
+
+    def __post_init__(self) -> None:  # noqa: B027 (there may be nothing to check)
+        """Checks the constants; a subclass that adds some extends it.
+
+        Raises:
+            UserError: if one is impossible.
+        """
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are of one class with the same constants."""
+        return type(other) is type(self) and other.recipe == self.recipe
+
+    def __hash__(self) -> int:
+        """A number that equal systems share."""
+        return hash((type(self), repr(self.recipe)))
+
+    def __repr__(self) -> str:
+        """The class with its constants, as one types them."""
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._constants().items())})"
+
+    @property
+    def recipe(self) -> dict[str, object]:
+        """Its name and all constants as plain data: what a run's numbers depend on.
+
+        Tuples are lists; an array or a tensor is its shape and the SHA-256 of its numbers.
+
+        Raises:
+            UserError: if an attribute of the object cannot be written down.
+        """
+        return {"name": self.name, **{name: _plain(value) for name, value in self._constants().items()}}
+
+    @property
+    def data_symbol(self) -> str:
+        """The symbol of an amount of data, such as ``$N_f$``."""
+        return self.data_label.split(",")[0].strip()
+
+    @property
+    def data_words(self) -> str:
+        """What an amount of data counts, such as ``collocation points``; ``data`` where its label has a symbol alone."""
+        return self.data_label.partition(",")[2].strip() or "data"
+
+    def _constants(self) -> dict[str, Any]:
+        """The public attributes that are plain data, by name."""
+        found = {}
+        held = vars(self)
+        for name in sorted({*dir(type(self)), *held}):
+            described = inspect.getattr_static(type(self), name, None)
+            if name.startswith("_") or name in _WORDS or hasattr(described, "__get__"):
+                continue
+            value = getattr(self, name)
+            if name in held or _is_plain(value):
+                found[name] = value
+        return found
 
     def check_coefficient(self, coefficient: float) -> None:
         """Refuses a coefficient outside :attr:`coefficient_range`.
@@ -57,10 +200,6 @@ class System(ABC):
                 f"{self.coefficient_name}={coefficient:g} is no coefficient of the {self.name} equation; choose one {wanted}"
             )
 
-    @property
-    def recipe(self):
-        return {"name": self.name}
-
     @abstractmethod
     def check_n_data(self, n: int) -> None:
         """Refuses an amount of data that the system cannot give.
@@ -70,6 +209,7 @@ class System(ABC):
         """
 
 
+@dataclass(frozen=True, init=False, eq=False, repr=False, kw_only=True)
 class SpaceTimeSystem(System):
     """An equation on a rectangle of (x, t), its conditions and its reference solution.
 
@@ -77,21 +217,36 @@ class SpaceTimeSystem(System):
     points drawn without replacement from its interior (t = 0 excluded, t = 1 included, so 25,500 of them); the
     initial and boundary conditions on all grid points; the test error on a 129 x 101 grid.
 
-    To add an equation, write a subclass with the class attributes and the three abstract methods below.
+    To add an equation, write a subclass with ``name``, ``coefficient_name``, ``coefficient_range``, ``x_range`` and the
+    three abstract methods below; all other words and numbers have defaults. See :class:`System` for its constants.
 
     Attributes:
         grid: points of the master grid along x and t.
         test_grid: points of the grid of the test error.
         whole_grid: see :meth:`on_grid`.
+
+    Raises:
+        UserError: if a grid has no points inside.
     """
 
-    data_label = "$N_f$, collocation points"
+    data_label: ClassVar[str] = "$N_f$, collocation points"
+    axis_labels: ClassVar[tuple[str, str]] = ("x", "t")
+    """Letters of the two coordinates, as figures print them; ``("x", "y")`` for an equation without time."""
     x_range: ClassVar[tuple[float, float]]
     t_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     grid: tuple[int, int] = (257, 101)
     test_grid: tuple[int, int] = (129, 101)
     whole_grid: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks the grids."""
+        super().__post_init__()
+        for name in ("grid", "test_grid"):
+            value = getattr(self, name)
+            whole = isinstance(value, Sequence) and len(value) == 2 and all(type(n) is int for n in value)
+            if not whole or min(value) < (2 if self.whole_grid else 3):
+                raise UserError(f"{name}={value!r} is not a grid; give two whole numbers of at least 3, such as (257, 101)")
 
     @property
     def max_collocation(self) -> int:
@@ -115,8 +270,8 @@ class SpaceTimeSystem(System):
         if n < 2:
             raise UserError(f"a tensor grid needs at least 2 x 2 points, not {n} x {n}; choose n_data of at least 3")
         other = copy.copy(self)
-        other.grid = other.test_grid = (n, n)
-        other.whole_grid = True
+        for name, value in {"grid": (n, n), "test_grid": (n, n), "whole_grid": True}.items():
+            object.__setattr__(other, name, value)
         return other
 
     def check_n_data(self, n: int) -> None:
@@ -226,3 +381,46 @@ def _mesh(x: Tensor, t: Tensor) -> Tensor:
     """All pairs (x, t), ``[len(t) * len(x), 2]``, x running fastest."""
     grid_t, grid_x = torch.meshgrid(t, x, indexing="ij")
     return torch.stack([grid_x.reshape(-1), grid_t.reshape(-1)], dim=1)
+
+
+def positive(system: System, *names: str) -> None:
+    """Refuses constants that are no positive finite numbers.
+
+    Raises:
+        UserError: names the first that is not.
+    """
+    for name in names:
+        value = getattr(system, name)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not 0 < value < math.inf:
+            default = getattr(type(system), name)
+            raise UserError(f"{name}={value!r} must be positive; choose a number such as {default:g}")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is numbers and texts, or lists and tables of them."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    if isinstance(value, Mapping):
+        return all(map(_is_plain, value.values()))
+    return value is None or isinstance(value, (bool, int, float, str, np.generic, np.ndarray, Tensor))
+
+
+def _plain(value: Any) -> Any:
+    """A constant as JSON can hold it."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray):
+        return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": sha256(value.tobytes()).hexdigest()}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise UserError(
+        f"the constant {value!r} of a system cannot be written into its recipe; use numbers, texts, tuples or arrays, or give "
+        "it a name that begins with _ if no result depends on it"
+    )

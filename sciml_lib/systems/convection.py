@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from sciml_lib.systems.base import Block, Jet, SpaceTimeSystem
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Convection(SpaceTimeSystem):
     """u_t + beta u_x = 0 on [0, 2 pi] x [0, 1], u(x, 0) = sin x, periodic in x (the paper, appendix B.2).
 
@@ -19,6 +21,7 @@ class Convection(SpaceTimeSystem):
     """
 
     name = "convection"
+    title = "1D Convection"
     coefficient_name = "beta"
     coefficient_label = "β"
     coefficient_range = (0.0, math.inf)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -26,6 +28,7 @@ class Representation(NamedTuple):
     map: Callable[[Tensor], Tensor]
 
 
+@dataclass(frozen=True, init=False, eq=False, repr=False)
 class Dynamics(System):
     """An autonomous equation dx/dt = F(x; coefficient), observed along one trajectory at equal steps of time.
 
@@ -36,9 +39,16 @@ class Dynamics(System):
 
     Attributes:
         dt: time between two observed states, in the equation's unit of time; 0.05 s in the paper (appendix C).
+
+    Raises:
+        UserError: if ``dt`` is not positive, or longer than half of the test trajectory.
     """
 
-    data_label = "$N$, observed states"
+    data_label: ClassVar[str] = "$N$, observed states"
+    time_label: ClassVar[str] = "time"
+    """Time as the text of an axis, with its unit."""
+    state_labels: ClassVar[tuple[str, ...]] = ()
+    """The components of a state as texts of axes, with their units; by default ``$x_1$``, ``$x_2$`` ..."""
     start: ClassVar[tuple[float, ...]]
     """First state of the training trajectory."""
     test_start: ClassVar[tuple[float, ...]]
@@ -48,16 +58,16 @@ class Dynamics(System):
     representations: ClassVar[dict[str, Representation]] = {}
     """What a network may see instead of the state itself, which is called ``raw``."""
 
-    def __init__(self, dt: float = 0.05) -> None:
-        """Sets the step of time.
+    dt: float = 0.05
 
-        Raises:
-            UserError: if it is not positive, or longer than the test trajectory.
-        """
-        if not 0 < dt < self.test_horizon / 2:
-            raise UserError(f"dt={dt} is no step of time; choose one above 0 and below {self.test_horizon / 2:g}, such as 0.05")
-        self.dt = dt
-        self._trajectories: dict[tuple[float, int, tuple[float, ...]], Tensor] = {}
+    def __post_init__(self) -> None:
+        """Checks the step of time."""
+        super().__post_init__()
+        number = isinstance(self.dt, (int, float)) and not isinstance(self.dt, bool)
+        if not number or not 0 < self.dt < self.test_horizon / 2:
+            raise UserError(
+                f"dt={self.dt} is not a step of time; choose one above 0 and below {self.test_horizon / 2:g}, such as 0.05"
+            )
 
     @property
     def dimension(self) -> int:
@@ -68,6 +78,11 @@ class Dynamics(System):
     def n_test(self) -> int:
         """States of the test trajectory."""
         return round(self.test_horizon / self.dt)
+
+    @property
+    def component_labels(self) -> tuple[str, ...]:
+        """What the d components of a state are called."""
+        return self.state_labels or tuple(f"$x_{{{k + 1}}}$" for k in range(self.dimension))
 
     def check_n_data(self, n: int) -> None:
         """Refuses a horizon shorter than two steps.
@@ -132,15 +147,30 @@ class Dynamics(System):
         Its last step ends at the horizon, so a short trajectory is not exactly the beginning of a longer one.
         """
         self.check_coefficient(coefficient)
-        key = (coefficient, n, start)
-        if key not in self._trajectories:
-            value = torch.tensor(coefficient, dtype=torch.float64)
-            times = self.dt * torch.arange(n, dtype=torch.float64)
-            found = solve_ivp(
-                lambda _, state: self.field(torch.as_tensor(state), value).numpy(),
-                (0.0, n * self.dt),
-                start,
-                t_eval=times.numpy(),
-            )
-            self._trajectories[key] = torch.from_numpy(found.y.T.copy())
-        return self._trajectories[key].clone()
+        question = _Question((type(self), repr(self.recipe)), float(coefficient), n, tuple(start), self)
+        return _solve(question).clone()
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A trajectory to compute; two are the same if all of their numbers are."""
+
+    which: tuple[type, str]
+    coefficient: float
+    n: int
+    start: tuple[float, ...]
+    system: Dynamics = field(compare=False)
+
+
+@lru_cache(maxsize=4096)
+def _solve(question: _Question) -> Tensor:
+    """The states of a trajectory, ``[n, d]``, shared by all systems with the same constants."""
+    system, value = question.system, torch.tensor(question.coefficient, dtype=torch.float64)
+    times = system.dt * torch.arange(question.n, dtype=torch.float64)
+    found = solve_ivp(
+        lambda _, state: system.field(torch.as_tensor(state), value).numpy(),
+        (0.0, question.n * system.dt),
+        question.start,
+        t_eval=times.numpy(),
+    )
+    return torch.from_numpy(found.y.T.copy())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -27,6 +28,7 @@ def on_the_sphere(states: Tensor) -> Tensor:
     return torch.stack([angle.sin() * velocity.cos(), angle.sin() * velocity.sin(), -angle.cos()], dim=-1)
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Pendulum(Dynamics):
     """theta' = omega, omega' = -b omega - sin theta (the paper, appendix B.2), angles in rad and time in s.
 
@@ -36,10 +38,13 @@ class Pendulum(Dynamics):
     """
 
     name = "pendulum"
+    title = "Pendulum"
     coefficient_name = "1/b"
     coefficient_label = "1/b"
     coefficient_words = "the inverse damping"
     coefficient_range = (0.0, math.inf)
+    time_label = "time in s"
+    state_labels = ("angle in rad", "angular velocity in rad/s")
     start = (1.7, 0.0)
     test_start = (2.8, 0.0)
     test_horizon = 20.0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sciml_lib.systems.base import Block, Jet, SpaceTimeSystem
+from sciml_lib.systems.base import Block, Jet, SpaceTimeSystem, positive
 
 
 def bump(x: Tensor, width: float) -> Tensor:
@@ -22,19 +23,32 @@ def logistic(start: Tensor, growth: Tensor) -> Tensor:
     return start / (start + (1.0 - start) * torch.exp(-growth))
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Reaction(SpaceTimeSystem):
     """u_t - rho u (1 - u) = 0 on [0, 2 pi] x [0, 1], a Gaussian of width pi/4 at t = 0, periodic in x (appendix B.2).
 
     The exact solution is the logistic curve through every initial value. The width is the released code's; the paper
     gives none. Periodicity is asked of the value alone, as in the released code.
+
+    Attributes:
+        width: standard deviation of the Gaussian.
+
+    Raises:
+        UserError: if the width is not positive.
     """
 
     name = "reaction"
+    title = "1D Reaction"
     coefficient_name = "rho"
     coefficient_label = "ρ"
     coefficient_range = (0.0, math.inf)
     x_range = (0.0, 2.0 * math.pi)
-    width = math.pi / 4.0
+    width: float = math.pi / 4.0
+
+    def __post_init__(self) -> None:
+        """Checks the constants."""
+        super().__post_init__()
+        positive(self, "width")
 
     def blocks(self, n: int, data_seed: int | Sequence[int] = 0) -> dict[str, Block]:
         """Residual points, the initial line (257) and both ends of the ring (101 each)."""

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sciml_lib.errors import UserError
-from sciml_lib.systems.base import Block, Jet, SpaceTimeSystem
+from sciml_lib.systems.base import Block, Jet, SpaceTimeSystem, positive
 from sciml_lib.systems.reaction import bump, logistic
 
 MODES = 128
 """Points around the ring on which the reference is computed, as the released code does for its test grid."""
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class ReactionDiffusion(SpaceTimeSystem):
     """u_t - nu u_xx - rho u (1 - u) = 0 on [0, 2 pi] x [0, 1], a Gaussian at t = 0, periodic in x (appendix B.2).
 
@@ -31,23 +32,26 @@ class ReactionDiffusion(SpaceTimeSystem):
         nu: diffusivity.
         width: standard deviation of the Gaussian; 1/2 gives the released code's. Upstream code has pi/4.
         time_step: step of the splitting.
+
+    Raises:
+        UserError: if a constant is not positive.
     """
 
     name = "reaction-diffusion"
+    title = "1D Reaction-Diffusion"
     coefficient_name = "rho"
     coefficient_label = "ρ"
     coefficient_range = (0.0, math.inf)
     x_range = (0.0, 2.0 * math.pi)
 
-    def __init__(self, nu: float = 2.0, width: float = 0.5, time_step: float = 0.01) -> None:
-        """Fixes the constants.
+    nu: float = 2.0
+    width: float = 0.5
+    time_step: float = 0.01
 
-        Raises:
-            UserError: if one of them is not positive.
-        """
-        if not all(constant > 0 for constant in (nu, width, time_step)):
-            raise UserError(f"nu={nu}, width={width} and time_step={time_step} must be positive, such as 2, 0.5 and 0.01")
-        self.nu, self.width, self.time_step = nu, width, time_step
+    def __post_init__(self) -> None:
+        """Checks the constants."""
+        super().__post_init__()
+        positive(self, "nu", "width", "time_step")
 
     def blocks(self, n: int, data_seed: int | Sequence[int] = 0) -> dict[str, Block]:
         """Residual points, the initial line (257) and both ends of the ring (101 each)."""
@@ -84,7 +88,7 @@ class ReactionDiffusion(SpaceTimeSystem):
             coefficient: rho.
             refine: how many times finer.
         """
-        fine = ReactionDiffusion(self.nu, self.width, self.time_step / refine)
+        fine = replace(self, time_step=self.time_step / refine)
         points, rho = self.test_points(), torch.tensor([[coefficient]], dtype=torch.float64)
         coarse_solution, fine_solution = self.solution(points, rho), fine.solution(points, rho)
         return float((coarse_solution - fine_solution).norm() / fine_solution.norm())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sciml_lib.systems.base import Block, Jet, SpaceTimeSystem
+from sciml_lib.errors import UserError
+from sciml_lib.systems.base import Block, Jet, SpaceTimeSystem, positive
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Wave(SpaceTimeSystem):
     """u_tt - c^2 u_xx = 0 on [0, 1] x [0, 1], u = sin(pi x) + sin(beta pi x) / 2 and u_t = 0 at t = 0, u = 0 at both ends.
 
@@ -20,14 +23,25 @@ class Wave(SpaceTimeSystem):
 
     Attributes:
         beta: number of the second mode.
+
+    Raises:
+        UserError: if ``beta`` is not a positive whole number, so that the mode would not vanish at x = 1.
     """
 
     name = "wave"
+    title = "1D Wave"
     coefficient_name = "c"
     coefficient_label = "c"
     coefficient_range = (0.0, math.inf)
     x_range = (0.0, 1.0)
-    beta = 2.0
+    beta: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Checks the constants."""
+        super().__post_init__()
+        positive(self, "beta")
+        if self.beta % 1:
+            raise UserError(f"beta={self.beta} is not the number of a mode that is held at both ends; choose one such as 2.0")
 
     def blocks(self, n: int, data_seed: int | Sequence[int] = 0) -> dict[str, Block]:
         """Residual points, the initial line (257, with its velocity) and both ends (101 each)."""
