@@ -16,12 +16,17 @@ export PYTHONHASHSEED := 0
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
+# The record of pip is the last thing that `python -m venv` writes. Where it is missing, the set-up was interrupted, and it
+# is done again.
+HAS_PIP := $(BIN)/python -c 'from importlib.metadata import version; version("pip")' 2>/dev/null
+
 $(READY): requirements.txt pyproject.toml
-	@test -x $(BIN)/python || { \
+	@$(HAS_PIP) || { \
 	  $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
 	    echo "This needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is not one of them." \
 	         "Name one that is: make PYTHON=python3.12"; exit 1; }; \
-	  echo "Creating a virtual environment in $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
+	  echo "Creating a virtual environment in $(VENV) ..."; $(PYTHON) -m venv $(VENV); \
+	  $(HAS_PIP) || { echo "$(VENV) has no pip; remove that folder and give the command again"; exit 1; }; }
 	@echo "Installing the pinned requirements (once; about two minutes) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .

@@ -3,7 +3,8 @@
 A chapter is a pair of files in ``book/``: a ``.py`` with percent cells, which people edit and review, and the
 executed ``.ipynb`` that the book shows. :func:`execute` runs a chapter with other parameters into a
 new notebook; :func:`refresh` rebuilds the committed one from its ``.py`` with the default parameters, so that
-a chapter whose source and data are unchanged comes out byte for byte the same.
+a chapter whose source and data are unchanged comes out byte for byte the same. Neither ever leaves half a notebook, and
+neither overwrites what somebody wrote.
 
 The notebook tools are imported where they are used: a sweep on a bare GPU node never needs them.
 """
@@ -11,26 +12,28 @@ The notebook tools are imported where they are used: a sweep on a bare GPU node 
 from __future__ import annotations
 
 import ast
-import base64
-import contextlib
+import math
+import operator
 import os
-import re
+import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import UserError, unknown
+from sciml_lib import keeper, notebooks
+from sciml_lib.errors import UserError, unknown
 
 ROOT = Path(__file__).resolve().parents[1]
-_KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
-_PROGRESS_LINE = re.compile(r"^.*\d+%\|.*\|.*$")
-_TYPES: dict[str, tuple[type, str]] = {
+_LARGEST = 10**18
+"""Whole numbers from here on are refused: nothing that a chapter counts comes near, and tools fail on thousands of digits."""
+
+_KINDS = {
     "bool": (bool, "True or False"),
-    "int": (int, "a whole number"),
-    "float": (float, "a number"),
+    "int": (int, "a whole number of at most 18 digits"),
+    "float": (float, "a finite number"),
     "str": (str, "a text"),
 }
 
@@ -62,18 +65,50 @@ class Parameter:
         Raises:
             UserError: if it is not a value of that type.
         """
-        if self.type not in _TYPES:
+        if self.type not in _KINDS:
             return value
-        wanted, words = _TYPES[self.type]
-        read = value
-        if isinstance(value, str) and wanted is not str:
-            with contextlib.suppress(ValueError, SyntaxError):
-                read = ast.literal_eval(value.strip().capitalize() if wanted is bool else value.strip())
-        if wanted is float and type(read) is int:
-            read = float(read)
-        if type(read) is not wanted:
-            raise UserError(f"{self.name}={value!r} is not {words}; write it like the default, -p {self.name} {self.default}")
-        return read
+        kind, words = _KINDS[self.type]
+        found = _from_text(value, kind) if isinstance(value, str) else _from_number(value, kind)
+        if type(found) is not kind or not _is_usable(found):
+            raise UserError(
+                f"{self.name}={_shown(value)} is not {words}; write it like the default, -p {self.name} {self.default}"
+            )
+        return found
+
+
+def _from_text(text: str, kind: type) -> Any:
+    """Reads a text as one of the four types; the text itself if it is none."""
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}.get(text.strip().lower(), text)
+        return text if kind is str else kind(text.strip())
+    except ValueError:
+        return text
+
+
+def _from_number(value: Any, kind: type) -> Any:
+    """Reads NumPy's numbers as Python's, and a whole number as the real one that is asked for; else the value itself."""
+    if isinstance(value, bool) or kind not in (int, float):
+        return value
+    try:
+        return operator.index(value) if kind is int else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return value
+
+
+def _is_usable(value: Any) -> bool:
+    """Whether a value can be written into a notebook, and a number be counted with."""
+    if isinstance(value, str):
+        return value.isprintable()  # neither a zero byte nor half a character
+    return math.isfinite(value) if isinstance(value, float) else abs(value) < _LARGEST
+
+
+def _shown(value: Any) -> str:
+    """A value as a sentence can show it, however long it is."""
+    if type(value) is int and abs(value) >= _LARGEST:
+        return f"a number of about {value.bit_length() * math.log10(2):.0f} digits"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def names() -> list[str]:
@@ -89,7 +124,7 @@ def parameters(name: str) -> dict[str, Parameter]:
     """
     import papermill
 
-    with _quiet():
+    with notebooks.quiet_kernels(ROOT):
         found = papermill.inspect_notebook(str(_notebook(name)))
     return {
         key: Parameter(
@@ -103,10 +138,10 @@ def parameters(name: str) -> dict[str, Parameter]:
 
 
 def check(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns ``given`` with every value in the type the chapter declares.
+    """Returns ``given`` with every value in the type the chapter declares, and the folder of runs as an absolute path.
 
     Raises:
-        UserError: if there is no such chapter or parameter, or a value has the wrong type.
+        UserError: if there is no such chapter or parameter, a value has the wrong type, or there is no such folder of runs.
     """
     known = parameters(name)
     for key in given:
@@ -115,7 +150,10 @@ def check(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
                 f"{unknown(f'parameter of the chapter {name}', key, known)}; "
                 + "; ".join(str(parameter) for parameter in known.values())
             )
-    return {key: known[key].read(value) for key, value in given.items()}
+    values = {key: known[key].read(value) for key, value in given.items()}
+    if values.get("runs"):
+        values["runs"] = _runs(values["runs"])
+    return values
 
 
 def execute(
@@ -128,10 +166,13 @@ def execute(
 ) -> Path:
     """Executes a chapter with other parameters and writes the executed notebook.
 
+    The notebook is written at the end, at once. If the chapter is refused, stops or is interrupted, a notebook that stood
+    there before stands there still.
+
     Args:
         name: the chapter, one of :func:`names`.
         parameters: values that replace the defaults; text is read as the declared type.
-        output: the notebook to write. The committed chapter itself is refused.
+        output: the notebook to write. Everything under ``book/`` is refused.
         runs: folder of stored runs to read and to train into; the repository's own by default.
         progress: show the progress of cells and of training on the terminal.
 
@@ -140,90 +181,108 @@ def execute(
 
     Raises:
         UserError: if a name or value is not valid, or the chapter itself stops with such a sentence.
+        papermill.PapermillExecutionError: if the chapter fails; its text is the traceback.
     """
-    import papermill
-
-    values = check(name, parameters)
-    if runs is not None:
-        values.setdefault("runs", str(Path(runs).resolve()))
-    if values.get("runs"):  # the chapter runs in its own folder, the reader typed the path in theirs
-        values["runs"] = str(Path(values["runs"]).resolve())
-    source, target = _notebook(name), Path(output).resolve()
-    if target == source:
-        raise UserError(f"{output} is the committed chapter itself; name another file, as in -o {name}-mine.ipynb")
-    if target.suffix != ".ipynb":
-        raise UserError(f"{output} does not end in .ipynb; name the notebook to write, as in -o {name}-mine.ipynb")
-    if not target.parent.is_dir():
-        raise UserError(f"there is no folder {target.parent}; create it or choose another output")
+    values = check(name, parameters if runs is None else {"runs": os.fspath(runs), **parameters})
+    target = _target(output, name)
+    with tempfile.TemporaryDirectory() as folder:
+        notebook = _run(
+            _notebook(name),
+            Path(folder, "executed.ipynb"),
+            parameters=values,
+            cwd=_source(name).parent,
+            progress=progress,
+            SCIML_RUNS=_default_runs(),
+        )
+    notebooks.tidy(notebook)
+    notebook.metadata.papermill.output_path = str(target)
     try:
-        with _quiet(), _kernel_environment(TQDM_DISABLE=None if progress else "1"):
-            papermill.execute_notebook(
-                str(source),
-                str(target),
-                parameters=values,
-                cwd=str(source.parent),
-                progress_bar=progress,
-                stderr_file=sys.stderr if progress else None,
-                kernel_name="python3",
-            )
-    except papermill.PapermillExecutionError as error:
-        if error.ename == "UserError":
-            target.unlink(missing_ok=True)
-            raise UserError(error.evalue) from None
-        raise
-    _edit(target, _drop_progress)
+        keeper.replace(target, notebooks.written(notebook))
+    except OSError as error:
+        raise UserError(f"cannot write {output}: {error.strerror or error}; choose another output") from error
     return target
 
 
 def refresh(name: str) -> bool:
     """Rebuilds the committed notebook of a chapter from its ``.py``, executed with the default parameters.
 
+    It is executed on the repository's own runs, whatever ``SCIML_RUNS`` says. Unchanged source on unchanged data gives the
+    same bytes, on another machine as well: a picture in which a few pixels have another shade is not written anew
+    (:func:`sciml_lib.notebooks.keep_pictures` has the rule).
+
     Returns:
-        Whether the file changed. Unchanged source on unchanged data gives the same bytes.
+        Whether the file changed.
 
     Raises:
-        UserError: if there is no such chapter, or the chapter stops with a sentence of its own.
+        UserError: if there is no such chapter, the ``.ipynb`` holds edits that would be lost, the chapter stops with a
+            sentence of its own, or it shows what must not be committed: a warning, or a folder of this machine.
+        papermill.PapermillExecutionError: if the chapter fails; its text is the traceback.
     """
     import jupytext
-    import nbformat
-    import papermill
 
     source = _source(name)
     committed = source.with_suffix(".ipynb")
+    keep_edits([name])
+    before = keeper.read_bytes(committed)
     with tempfile.TemporaryDirectory() as folder:
-        plain, executed = Path(folder, "source.ipynb"), Path(folder, "executed.ipynb")
-        with _quiet():
-            jupytext.write(jupytext.read(source), plain, fmt="ipynb")
+        plain = Path(folder, "source.ipynb")
+        jupytext.write(jupytext.read(source), plain, fmt="ipynb")
         try:
-            with _quiet(), _kernel_environment(TQDM_DISABLE="1"):
-                papermill.execute_notebook(
-                    str(plain),
-                    str(executed),
-                    cwd=str(source.parent),
-                    progress_bar=False,
-                    kernel_name="python3",
-                )
-        except papermill.PapermillExecutionError as error:
-            if error.ename == "UserError":
-                raise UserError(f"chapter {name}: {error.evalue}") from None
-            raise
-        notebook = nbformat.read(executed, as_version=4)
-    _normalise(notebook)
-    text = nbformat.writes(notebook) + "\n"
-    before = committed.read_text(encoding="utf-8") if committed.exists() else ""
-    if text != before:
-        scratch = committed.with_suffix(".ipynb.tmp")
-        scratch.write_text(text, encoding="utf-8")
-        scratch.replace(committed)
-    _write_cover(notebook, ROOT / "book" / "_static" / "covers" / f"{name}.png")
-    return text != before
+            notebook = _run(
+                plain, Path(folder, "executed.ipynb"), parameters={}, cwd=source.parent, progress=False, SCIML_RUNS=None
+            )
+            notebooks.tidy(notebook)
+            notebooks.refuse_traces(notebook, _folders_of_this_machine())
+        except UserError as error:
+            raise UserError(f"chapter {name}: {error}") from None
+    notebooks.normalise(notebook)
+    if before is not None:
+        notebooks.keep_pictures(notebook, notebooks.read(committed))
+    after = notebooks.written(notebook)
+    if keeper.read_bytes(committed) != before:
+        raise UserError(f"{_short(committed)} was saved while the chapter was executed; it is kept: look at it, then go on")
+    if after != before:
+        keeper.replace(committed, after)
+    _keep_cover(notebook, ROOT / "book" / "_static" / "covers" / f"{name}.png")
+    return after != before
 
 
-def refresh_all() -> None:
-    """Refreshes every chapter, one line of report each, as ``make book`` does."""
-    for name in names():
+def refresh_all(only: Iterable[str] | None = None) -> None:
+    """Refreshes chapters, one line of report each, as ``make book`` does; first of all it looks for edits to keep.
+
+    Args:
+        only: names of chapters; all by default.
+
+    Raises:
+        UserError: as :func:`refresh`; if an ``.ipynb`` holds edits, before any chapter is executed.
+    """
+    chosen = names() if only is None else list(only)
+    keep_edits(chosen)
+    for name in chosen:
         print(f"executing the chapter {name} ...", end=" ", flush=True)
         print("new output" if refresh(name) else "as committed", flush=True)
+
+
+def keep_edits(chosen: Iterable[str]) -> None:
+    """Stops if a refresh would throw away what somebody wrote into an ``.ipynb`` and not into its ``.py``.
+
+    Raises:
+        UserError: if so; it names every such notebook and both ways to go on.
+    """
+    import jupytext
+
+    edited = []
+    for name in chosen:
+        source, notebook = _source(name), _source(name).with_suffix(".ipynb")
+        if notebook.exists() and notebooks.edited(notebooks.read(notebook), jupytext.read(source)):
+            edited.append(_short(notebook))
+    if edited:
+        files = " ".join(shlex.quote(path) for path in edited)
+        raise UserError(
+            f"{' and '.join(edited)} {'was' if len(edited) == 1 else 'were'} edited, and the .py differs; nothing is "
+            f"changed: keep the edits with `python -m jupytext --to py:percent {files}`, which writes the .py, "
+            f"or drop them with `rm {files}`, then give the command again"
+        )
 
 
 def _sources() -> dict[str, Path]:
@@ -249,97 +308,93 @@ def _notebook(name: str) -> Path:
     return notebook
 
 
-def _write_cover(notebook: Any, target: Path) -> None:
-    """Keeps the picture of the cell tagged ``cover`` as a file, for the README and the pages that are no notebooks."""
-    for cell in notebook.cells:
-        if "cover" in cell.metadata.get("tags", ()):
-            (picture,) = (o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {}))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(base64.b64decode(picture))
+def _target(output: str | os.PathLike[str], name: str) -> Path:
+    """The file that ``output`` names, after everything is refused that could not or must not be written at the end."""
+    example = f"name another file, as in -o {name}-mine.ipynb"
+    try:
+        target = Path(output).resolve()
+        there = target.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # too long a name, links in a circle, a zero byte
+        raise UserError(f"{output!r} is not the name of a file ({error}); {example}") from error
+    if target.suffix != ".ipynb":
+        raise UserError(f"{output} does not end in .ipynb; {example}")
+    if any(folder.exists() and folder.samefile(ROOT / "book") for folder in target.parents):
+        raise UserError(f"{output} is in book/, the place of the committed chapters; {example}")
+    if not target.parent.is_dir():
+        raise UserError(f"there is no folder {target.parent}; create it or choose another output")
+    if there and not target.is_file():
+        raise UserError(f"{output} is {'a folder' if target.is_dir() else 'no regular file'}; {example}")
+    if there and not os.access(target, os.W_OK):
+        raise UserError(f"{output} is write-protected; {example}")
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"cannot write to {target.parent}: {error.strerror or error}; choose another output") from error
+    return target
+
+
+def _runs(folder: str) -> str:
+    """The absolute path of a folder of stored runs, which has to be there."""
+    from sciml_lib.sweeps import places
+
+    return str(places.runs_folder(folder, must_exist=True).resolve())
+
+
+def _default_runs() -> str | None:
+    """``SCIML_RUNS`` as an absolute path: a chapter runs in its own folder, the reader named it in theirs."""
+    from sciml_lib.sweeps import places
+
+    return str(places.runs_folder().resolve()) if os.environ.get("SCIML_RUNS") else None
+
+
+def _run(source: Path, target: Path, *, parameters: Mapping[str, Any], cwd: Path, progress: bool, **environment: Any) -> Any:
+    """Executes a notebook into another and returns that.
+
+    Raises:
+        UserError: if the chapter stops with such a sentence.
+        papermill.PapermillExecutionError: if it fails.
+    """
+    import papermill
+
+    try:
+        with notebooks.quiet_kernels(ROOT, TQDM_DISABLE=None if progress else "1", **environment):
+            papermill.execute_notebook(
+                str(source),
+                str(target),
+                parameters=dict(parameters),
+                cwd=str(cwd),
+                progress_bar=progress,
+                stderr_file=sys.stderr if progress else None,
+                kernel_name="python3",
+            )
+    except papermill.PapermillExecutionError as error:
+        if error.ename == "UserError":
+            raise UserError(error.evalue) from None
+        raise
+    return notebooks.read(target)
+
+
+def _folders_of_this_machine() -> dict[str, Path]:
+    """What a committed chapter must not name, with words for it."""
+    return {"the folder of the repository": ROOT, "the home folder": Path(os.path.expanduser("~"))}
+
+
+def _keep_cover(notebook: Any, target: Path) -> None:
+    """Keeps the picture of the cell tagged ``cover`` as a file, for the README and the pages that are not notebooks."""
+    picture = notebooks.cover(notebook)
+    if picture is not None and picture != keeper.read_bytes(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        keeper.replace(target, picture)
+
+
+def _short(path: Path) -> str:
+    """A path as one would type it here."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _plain(type_name: str) -> str:
     return "" if type_name in ("None", "") else type_name
-
-
-@contextlib.contextmanager
-def _kernel_environment(**changes: str | None) -> Iterator[None]:
-    """Lets kernels started inside import this library and see the given variables (None unsets one)."""
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    changes = {"PYTHONPATH": path, "PYDEVD_DISABLE_FILE_VALIDATION": "1", **changes}
-    before = {key: os.environ.get(key) for key in changes}
-    try:
-        _set_environment(changes)
-        yield
-    finally:
-        _set_environment(before)
-
-
-def _set_environment(values: Mapping[str, str | None]) -> None:
-    for key, value in values.items():
-        if value is None:
-            os.environ.pop(key, None)
-        else:
-            os.environ[key] = value
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences what the notebook tools log about themselves; a person can do nothing about it."""
-    import logging
-
-    loggers = [logging.getLogger(name) for name in ("papermill", "traitlets", "asyncio")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-def _edit(path: Path, change: Any) -> None:
-    import nbformat
-
-    notebook = nbformat.read(path, as_version=4)
-    change(notebook)
-    nbformat.write(notebook, path)
-
-
-def _drop_progress(notebook: Any) -> None:
-    """Removes progress bars from stored outputs: they are for the terminal."""
-    for cell in notebook.cells:
-        kept = []
-        for output in cell.get("outputs", []):
-            if output.output_type == "stream":
-                lines = [line for line in re.split(r"[\r\n]", output.text) if not _PROGRESS_LINE.match(line)]
-                output.text = "\n".join(lines)
-                if not output.text.strip():
-                    continue
-            kept.append(output)
-        if cell.cell_type == "code":
-            cell.outputs = kept
-
-
-def _normalise(notebook: Any) -> None:
-    """Leaves in a notebook only what its source and its data determine."""
-    _drop_progress(notebook)
-    notebook.metadata = {
-        "jupytext": {"formats": "ipynb,py:percent", "text_representation": _representation(notebook)},
-        "kernelspec": dict(_KERNELSPEC),
-    }
-    for index, cell in enumerate(notebook.cells):
-        cell.id = f"c{index:03d}"
-        for key in ("papermill", "execution"):
-            cell.metadata.pop(key, None)
-        if not cell.metadata.get("tags", True):
-            del cell.metadata["tags"]
-
-
-def _representation(notebook: Any) -> dict[str, str]:
-    kept = notebook.metadata.get("jupytext", {}).get("text_representation", {})
-    return {key: kept[key] for key in ("extension", "format_name") if key in kept}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -349,14 +404,16 @@ def main(arguments: list[str] | None = None) -> int:
         print("usage: python -m sciml_lib.chapters refresh [NAME ...]", file=sys.stderr)
         return 2
     try:
-        if words[1:]:
-            for name in words[1:]:
-                refresh(name)
-        else:
-            refresh_all()
+        refresh_all(words[1:] or None)
     except UserError as error:
-        print(f"\n{error}", file=sys.stderr)
+        print(f"\nerror: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"\nerror: {error.filename or 'a file'}: {error.strerror or error}; see to it and try again", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped by Ctrl-C; every chapter that was finished is kept: give the same command again", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -1,16 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Is there a barrier?
 #
@@ -57,7 +44,7 @@ curves = narrative.first_seeds(
 # %% tags=["remove-input"]
 narrative.say(narrative.curve_cells(curves))
 
-# %% tags=["cover"] mystnb={"figure": {"name": "fig-curves", "caption": "Training loss (above) and test error (below) along curves from a solution of L-BFGS (left end) to one of ALM (right end), cell by cell, as in Fig. 15: trained Bezier curves solid, straight lines dashed; pairs with the same seed and with another. Dotted: the thresholds of Table 5 for L-BFGS."}, "image": {"alt": "A column of two diagrams for each cell: the training loss above and the test error below, over the place on the curve from 0 to 1, with a solid and a dashed line for each pair of solutions.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Training loss (above) and test error (below) along curves from a solution of L-BFGS (left end) to one of ALM (right end), cell by cell, as in Fig. 15: trained Bezier curves solid, straight lines dashed; pairs with the same seed and with another. Dotted: the thresholds of Table 5 for L-BFGS.", "name": "fig-curves"}, "image": {"alt": "A column of two diagrams for each cell: the training loss above and the test error below, over the place on the curve from 0 to 1, with a solid and a dashed line for each pair of solutions.", "width": "100%"}} tags=["cover"]
 figure = narrative.curves_figure(curves, "From L-BFGS to ALM")
 figure
 
@@ -117,7 +104,7 @@ tails = narrative.step_tails(jumps)
 # %% tags=["remove-input"]
 narrative.say(narrative.jump_choices(jumps, tails))
 
-# %% mystnb={"figure": {"name": "fig-jumps", "caption": "Exponents of the power law of reciprocal step lengths over the learning rate of L-BFGS, one panel a speed, one dot a seed, with the mean over the seeds: the half of Fig. 14 that shows physics-informed networks."}, "image": {"alt": "One diagram for each speed of the wave: the fitted exponent on a logarithmic axis over the learning rate, a dot for each seed and a bar at their mean.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Exponents of the power law of reciprocal step lengths over the learning rate of L-BFGS, one panel a speed, one dot a seed, with the mean over the seeds: the half of Fig. 14 that shows physics-informed networks.", "name": "fig-jumps"}, "image": {"alt": "One diagram for each speed of the wave: the fitted exponent on a logarithmic axis over the learning rate, a dot for each seed and a bar at their mean.", "width": "100%"}}
 figure = narrative.jumps_figure(tails, "Exponents of late steps of L-BFGS")
 figure
 

@@ -1,16 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Flatness that deceives
 #
@@ -48,7 +35,7 @@ panel = Panel.measured(
     "pinn/reaction-diffusion/lbfgs", profile, device, runs, seeds
 )
 
-# %% tags=["cover"] mystnb={"figure": {"name": "fig-flatness-map", "caption": "Reaction-diffusion, after Fig. 11(b): training loss and largest eigenvalue of its Hessian at the ends of the runs, in the paper's colours (yellow is low). The eigenvalue is shown twice, since logarithm and mean over the seeds can be taken in two orders."}, "image": {"alt": "Three grids over the coefficient rho and the number of collocation points: the mean training loss, the logarithm of the mean largest eigenvalue, and the mean of the logarithms.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Reaction-diffusion, after Fig. 11(b): training loss and largest eigenvalue of its Hessian at the ends of the runs, in the paper's colours (yellow is low). The eigenvalue is shown twice, since logarithm and mean over the seeds can be taken in two orders.", "name": "fig-flatness-map"}, "image": {"alt": "Three grids over the coefficient rho and the number of collocation points: the mean training loss, the logarithm of the mean largest eigenvalue, and the mean of the logarithms.", "width": "100%"}} tags=["cover"]
 figure = narrative.curvature_figure(
     panel, "Training loss and curvature, reaction-diffusion"
 )
@@ -84,7 +71,7 @@ narrative.say(narrative.rank_words(panel))
 # %% tags=["remove-input"]
 narrative.say(narrative.flat_table(panel))
 
-# %% mystnb={"figure": {"name": "fig-flat-runs", "caption": "One run of each kind at one coefficient: the true solution (above) and what the network learned (below), with its collocation points."}, "image": {"alt": "Pairs of colour maps over position and time, the true solution above the learned one, for one run of each kind that occurs; a run at a constant has one colour only.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "One run of each kind at one coefficient: the true solution (above) and what the network learned (below), with its collocation points.", "name": "fig-flat-runs"}, "image": {"alt": "Pairs of colour maps over position and time, the true solution above the learned one, for one run of each kind that occurs; a run at a constant has one colour only.", "width": "100%"}}
 figure = narrative.flat_figure(panel, "What runs of each kind have learned")
 figure
 

@@ -1,16 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Rugged surfaces
 #
@@ -58,7 +45,7 @@ narrative.say(narrative.surface_overview(surfaces))
 # %% [markdown]
 # ## Along the eigenvectors
 
-# %% tags=["cover"] mystnb={"figure": {"name": "fig-surfaces-convection", "caption": "Training loss around networks trained on convection, along the two leading eigenvectors, to the radius of the paper's Fig. 5(a,b). First seed. Colours and view as there: blue is low, red is high, each surface by its own scale."}, "image": {"alt": "Two surfaces side by side over two directions, for slow and for fast convection: the height is the logarithm of the training loss; the trained network stands in the middle of each.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Training loss around networks trained on convection, along the two leading eigenvectors, to the radius of the paper's Fig. 5(a,b). First seed. Colours and view as there: blue is low, red is high, each surface by its own scale.", "name": "fig-surfaces-convection"}, "image": {"alt": "Two surfaces side by side over two directions, for slow and for fast convection: the height is the logarithm of the training loss; the trained network stands in the middle of each.", "width": "100%"}} tags=["cover"]
 figure = narrative.surfaces_figure(
     surfaces, CONVECTION, "eigen", "Convection, along eigenvectors"
 )
@@ -67,7 +54,7 @@ figure
 # %% tags=["remove-input"]
 narrative.study_source(surfaces, figure)
 
-# %% mystnb={"figure": {"name": "fig-surfaces-reaction", "caption": "The same for reaction-diffusion, as in Fig. 13. First seed."}, "image": {"alt": "Two surfaces side by side over two directions, for a small and a large reaction coefficient: the height is the logarithm of the training loss; the trained network stands in the middle.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The same for reaction-diffusion, as in Fig. 13. First seed.", "name": "fig-surfaces-reaction"}, "image": {"alt": "Two surfaces side by side over two directions, for a small and a large reaction coefficient: the height is the logarithm of the training loss; the trained network stands in the middle.", "width": "100%"}}
 figure = narrative.surfaces_figure(
     surfaces,
     REACTION_DIFFUSION,
@@ -93,7 +80,7 @@ narrative.interactive(
 # %% [markdown]
 # ## Along random directions
 
-# %% mystnb={"figure": {"name": "fig-surfaces-random", "caption": "The same convection networks and the same radius, along two random directions."}, "image": {"alt": "Two surfaces side by side over two random directions, for slow and for fast convection; the trained network stands in the middle.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The same convection networks and the same radius, along two random directions.", "name": "fig-surfaces-random"}, "image": {"alt": "Two surfaces side by side over two random directions, for slow and for fast convection; the trained network stands in the middle.", "width": "100%"}}
 figure = narrative.surfaces_figure(
     surfaces, CONVECTION, "random", "Convection, along random directions"
 )
@@ -102,7 +89,7 @@ figure
 # %% tags=["remove-input"]
 narrative.study_source(surfaces, figure)
 
-# %% mystnb={"figure": {"name": "fig-surfaces-random-reaction", "caption": "The same for reaction-diffusion."}, "image": {"alt": "Two surfaces side by side over two random directions, for a small and a large reaction coefficient; the trained network stands in the middle.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The same for reaction-diffusion.", "name": "fig-surfaces-random-reaction"}, "image": {"alt": "Two surfaces side by side over two random directions, for a small and a large reaction coefficient; the trained network stands in the middle.", "width": "100%"}}
 figure = narrative.surfaces_figure(
     surfaces,
     REACTION_DIFFUSION,
@@ -120,7 +107,7 @@ narrative.study_source(surfaces, figure)
 # A radius that is the same for all networks shows a needle in one cell and a bowl in the next. So here the radius follows the
 # network: it ends where the loss has risen a hundredfold along the first eigenvector. It is given above each surface.
 
-# %% mystnb={"figure": {"name": "fig-surfaces-adapted", "caption": "The same convection networks along their eigenvectors, each to its own radius."}, "image": {"alt": "Two surfaces side by side over two eigenvectors in units of the radius, for slow and for fast convection; the trained network stands in the middle.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The same convection networks along their eigenvectors, each to its own radius.", "name": "fig-surfaces-adapted"}, "image": {"alt": "Two surfaces side by side over two eigenvectors in units of the radius, for slow and for fast convection; the trained network stands in the middle.", "width": "100%"}}
 figure = narrative.surfaces_figure(
     surfaces, CONVECTION, "wide", "Convection, adapted radius"
 )
@@ -129,7 +116,7 @@ figure
 # %% tags=["remove-input"]
 narrative.study_source(surfaces, figure)
 
-# %% mystnb={"figure": {"name": "fig-surfaces-adapted-reaction", "caption": "The same for reaction-diffusion."}, "image": {"alt": "Two surfaces side by side over two eigenvectors in units of the radius, for a small and a large reaction coefficient; the trained network stands in the middle.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The same for reaction-diffusion.", "name": "fig-surfaces-adapted-reaction"}, "image": {"alt": "Two surfaces side by side over two eigenvectors in units of the radius, for a small and a large reaction coefficient; the trained network stands in the middle.", "width": "100%"}}
 figure = narrative.surfaces_figure(
     surfaces,
     REACTION_DIFFUSION,

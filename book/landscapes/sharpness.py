@@ -1,16 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Sharpness that deceives
 #
@@ -44,7 +31,7 @@ from sciml_lib.panels import Panel
 
 panel = Panel.measured("pinn/convection/lbfgs", profile, device, runs, seeds)
 
-# %% tags=["cover"] mystnb={"figure": {"name": "fig-sharpness-map", "caption": "Training loss and largest eigenvalue of its Hessian at the ends of the runs, in the paper's colours (yellow is low). The eigenvalue is shown twice, since logarithm and mean over the seeds can be taken in two orders."}, "image": {"alt": "Three grids over the coefficient beta and the number of collocation points: the mean training loss, the logarithm of the mean largest eigenvalue, and the mean of the logarithms.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Training loss and largest eigenvalue of its Hessian at the ends of the runs, in the paper's colours (yellow is low). The eigenvalue is shown twice, since logarithm and mean over the seeds can be taken in two orders.", "name": "fig-sharpness-map"}, "image": {"alt": "Three grids over the coefficient beta and the number of collocation points: the mean training loss, the logarithm of the mean largest eigenvalue, and the mean of the logarithms.", "width": "100%"}} tags=["cover"]
 figure = narrative.curvature_figure(
     panel, "Training loss and curvature, convection"
 )
@@ -110,7 +97,7 @@ trained = narrative.first_seeds(
     seeds,
 )
 
-# %% mystnb={"figure": {"name": "fig-sharpening", "caption": "Training loss (blue, solid) and largest eigenvalue of the Hessian (red, dashed) along training; thin lines are seeds, thick ones their median; a run that has ended keeps its last values. To the left of the dotted line Adam trains, to its right L-BFGS. The dashed line parts the phases by the rule that is given below."}, "image": {"alt": "Panels for different beta and numbers of collocation points, each with a falling curve of the training loss and a curve of the largest eigenvalue over the iterations, shaded green before and pink after a dashed line.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Training loss (blue, solid) and largest eigenvalue of the Hessian (red, dashed) along training; thin lines are seeds, thick ones their median; a run that has ended keeps its last values. To the left of the dotted line Adam trains, to its right L-BFGS. The dashed line parts the phases by the rule that is given below.", "name": "fig-sharpening"}, "image": {"alt": "Panels for different beta and numbers of collocation points, each with a falling curve of the training loss and a curve of the largest eigenvalue over the iterations, shaded green before and pink after a dashed line.", "width": "100%"}}
 figure = narrative.sharpening_figure(
     trained, "Loss and curvature along training, convection"
 )

@@ -1,16 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Spectra
 #
@@ -53,7 +40,7 @@ most = max(run.n_data for run in spectra.items if run.sweep == CONVECTION)
 # %% [markdown]
 # ## Convection
 
-# %% tags=["cover"] mystnb={"figure": {"name": "fig-spectra", "caption": "Spectral densities before and after training, as in Fig. 6(a,b): above smoothed as in the released code, below with one width for all. First seed. The scale of the eigenvalues is linear between -1 and 1 and logarithmic beyond. Where Ritz values lie farther apart than the width, the curve falls apart into single Gaussians: there the quadrature has no more to say."}, "image": {"alt": "Panels in two rows with the density of eigenvalues before training (solid, blue) and after it (dashed, orange), for two cells of convection; above with broad Gaussians, below with narrow ones.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Spectral densities before and after training, as in Fig. 6(a,b): above smoothed as in the released code, below with one width for all. First seed. The scale of the eigenvalues is linear between -1 and 1 and logarithmic beyond. Where Ritz values lie farther apart than the width, the curve falls apart into single Gaussians: there the quadrature has no more to say.", "name": "fig-spectra"}, "image": {"alt": "Panels in two rows with the density of eigenvalues before training (solid, blue) and after it (dashed, orange), for two cells of convection; above with broad Gaussians, below with narrow ones.", "width": "100%"}} tags=["cover"]
 figure = narrative.spectra_figure(
     spectra, CONVECTION, "Convection", [(5, 100), (50, 500)]
 )
@@ -65,7 +52,7 @@ narrative.study_source(spectra, figure)
 # %% tags=["remove-input"]
 narrative.say(narrative.most_points(spectra))
 
-# %% mystnb={"figure": {"name": "fig-spectra-points", "caption": "The same for few and for many collocation points, in the order of Fig. 16(a-d)."}, "image": {"alt": "Panels in two rows with the density of eigenvalues before and after training, for slow and fast convection with few and with many points; above with broad Gaussians, below with narrow ones.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The same for few and for many collocation points, in the order of Fig. 16(a-d).", "name": "fig-spectra-points"}, "image": {"alt": "Panels in two rows with the density of eigenvalues before and after training, for slow and fast convection with few and with many points; above with broad Gaussians, below with narrow ones.", "width": "100%"}}
 figure = narrative.spectra_figure(
     spectra,
     CONVECTION,
@@ -82,7 +69,7 @@ narrative.study_source(spectra, figure)
 #
 # The caption of Fig. 13 names $\rho = 5$ and 15, the text about it $\rho = 20$. All three are here.
 
-# %% mystnb={"figure": {"name": "fig-spectra-reaction", "caption": "The same for reaction-diffusion, as in Fig. 13."}, "image": {"alt": "Panels in two rows with the density of eigenvalues before and after training, for several reaction coefficients; above with broad Gaussians, below with narrow ones.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The same for reaction-diffusion, as in Fig. 13.", "name": "fig-spectra-reaction"}, "image": {"alt": "Panels in two rows with the density of eigenvalues before and after training, for several reaction coefficients; above with broad Gaussians, below with narrow ones.", "width": "100%"}}
 figure = narrative.spectra_figure(
     spectra, REACTION_DIFFUSION, "Reaction-diffusion"
 )

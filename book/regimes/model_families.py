@@ -1,16 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Regimes across model families
 #
@@ -78,7 +65,7 @@ narrative.say(narrative.missing_families(["FNO", "PINO"]))
 # %% [markdown]
 # ## Three maps
 
-# %% tags=["cover"] mystnb={"figure": {"name": "fig-families", "caption": "Regime maps of three model families, in the order of Fig. 1: training loss above, test error below, mean over the seeds, each judged by its own row of Table 5, with the borders at five heights of their thresholds (solid: training, dashed: test)."}, "image": {"alt": "Six grids in two rows, training loss above and test error below, one column for each of PINN, NODE and PINODE, over the coefficient and the amount of data, with borders and the Roman numerals of the regimes.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Regime maps of three model families, in the order of Fig. 1: training loss above, test error below, mean over the seeds, each judged by its own row of Table 5, with the borders at five heights of their thresholds (solid: training, dashed: test).", "name": "fig-families"}, "image": {"alt": "Six grids in two rows, training loss above and test error below, one column for each of PINN, NODE and PINODE, over the coefficient and the amount of data, with borders and the Roman numerals of the regimes.", "width": "100%"}} tags=["cover"]
 figure = narrative.maps_figure(maps, "Three model families")
 figure
 
@@ -92,7 +79,7 @@ narrative.say(narrative.regime_shares(maps))
 # Here is what three of the PINODEs have learned. The upper row shows the swing that they were tested on, the lower row the same
 # in the plane of angle and velocity, with the states that they were trained on.
 
-# %% mystnb={"figure": {"name": "fig-motions", "caption": "PINODEs from the regimes of the map: the true test motion and the one that results from following the network (above: angle over time; below: angle and angular velocity), with the states it was trained on. The notes give its own training loss and test error."}, "image": {"alt": "Columns of two diagrams, one column for each regime: the angle of the pendulum over 20 seconds, true and learned, and below the two motions as curves in the plane of angle and angular velocity with dots for the training states.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "PINODEs from the regimes of the map: the true test motion and the one that results from following the network (above: angle over time; below: angle and angular velocity), with the states it was trained on. The notes give its own training loss and test error.", "name": "fig-motions"}, "image": {"alt": "Columns of two diagrams, one column for each regime: the angle of the pendulum over 20 seconds, true and learned, and below the two motions as curves in the plane of angle and angular velocity with dots for the training states.", "width": "100%"}}
 figure = rollouts.examples(maps["PINODE"], "What three PINODEs have learned")
 figure
 
@@ -102,14 +89,14 @@ narrative.source(maps["PINODE"], figure)
 # %% [markdown]
 # ## Beside the published maps
 
-# %% mystnb={"figure": {"name": "fig-node", "caption": "NODE: our maps (above) and the published ones of Fig. 1(d) (below), on the published grid and colour scale. The published values were read from the colours of the figure, to about five per cent of the colour range; hatched cells are hidden under a line."}, "image": {"alt": "Four grids: training loss and test error of our NODE above, the published ones below, in the same colours, each with its borders between the regimes.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "NODE: our maps (above) and the published ones of Fig. 1(d) (below), on the published grid and colour scale. The published values were read from the colours of the figure, to about five per cent of the colour range; hatched cells are hidden under a line.", "name": "fig-node"}, "image": {"alt": "Four grids: training loss and test error of our NODE above, the published ones below, in the same colours, each with its borders between the regimes.", "width": "100%"}}
 figure = maps["NODE"].beside_the_published("NODE: ours and published")
 figure
 
 # %% tags=["remove-input"]
 narrative.source(maps["NODE"], figure)
 
-# %% mystnb={"figure": {"name": "fig-pinode", "caption": "PINODE: our maps with Adam (above) and the published ones of Fig. 1(e) (below), on the published grid and colour scale. Marks as above."}, "image": {"alt": "Four grids: training loss and test error of our PINODE above, the published ones below, in the same colours, each with its borders between the regimes.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "PINODE: our maps with Adam (above) and the published ones of Fig. 1(e) (below), on the published grid and colour scale. Marks as above.", "name": "fig-pinode"}, "image": {"alt": "Four grids: training loss and test error of our PINODE above, the published ones below, in the same colours, each with its borders between the regimes.", "width": "100%"}}
 figure = maps["PINODE"].beside_the_published("PINODE: ours and published")
 figure
 
@@ -159,7 +146,7 @@ narrative.say(narrative.second_regime(maps))
 # reached halfway, with $f$ in the middle of what the two ask for. No network and no optimiser can do better. This floor needs
 # no training to be known; here it is, in the colours of the training loss.
 
-# %% mystnb={"figure": {"name": "fig-floor", "caption": "Training loss of the PINODE with Adam, the floor that Euler's method puts under it, in the same colours, and the share of the floor in the loss, cell by cell."}, "image": {"alt": "Three grids over the inverse damping and the number of observed states: the training loss, the floor of forward Euler, and the ratio of the two written into each cell.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Training loss of the PINODE with Adam, the floor that Euler's method puts under it, in the same colours, and the share of the floor in the loss, cell by cell.", "name": "fig-floor"}, "image": {"alt": "Three grids over the inverse damping and the number of observed states: the training loss, the floor of forward Euler, and the ratio of the two written into each cell.", "width": "100%"}}
 figure = narrative.floor_figure(
     maps["PINODE"], "How much of the training loss is the time step's"
 )
@@ -198,7 +185,7 @@ narrative.say(narrative.error_floor(maps["PINODE"]))
 # The text calls the test error that of one step along the test trajectory. The released code measures that as well, but fills
 # its maps with the error of the rollout. The two are not the same thing in other units.
 
-# %% mystnb={"figure": {"name": "fig-two-errors", "caption": "Two test errors of the same PINODEs: of the rollout over 20 s, which the paper's maps show, and of single steps along the test trajectory, which its text names."}, "image": {"alt": "Two grids over the inverse damping and the number of observed states, the relative error of the rollout left and the mean squared error of one step right.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Two test errors of the same PINODEs: of the rollout over 20 s, which the paper's maps show, and of single steps along the test trajectory, which its text names.", "name": "fig-two-errors"}, "image": {"alt": "Two grids over the inverse damping and the number of observed states, the relative error of the rollout left and the mean squared error of one step right.", "width": "100%"}}
 figure = narrative.two_errors_figure(
     maps["PINODE"], "One model, two test errors"
 )

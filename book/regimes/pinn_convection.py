@@ -1,16 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # The regime map of a PINN
 #
@@ -60,7 +47,7 @@ narrative.say(narrative.recipe(panel))
 # %% [markdown]
 # ## Our map
 
-# %% tags=["cover"] mystnb={"figure": {"name": "fig-map", "caption": "Our regime map of the PINN on the convection equation: training loss (left) and test error (right), mean over the seeds of each cell, with the borders at five heights of their thresholds (solid: training, dashed: test). The pale veil covers the places where the border lies in some of the resampled sets of seeds and not in others."}, "image": {"alt": "Regime map of the PINN on the convection equation, two grids of cells over the coefficient beta and the number of collocation points, training loss left and test error right, with five solid and five dashed borders and the Roman numerals of the regimes.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Our regime map of the PINN on the convection equation: training loss (left) and test error (right), mean over the seeds of each cell, with the borders at five heights of their thresholds (solid: training, dashed: test). The pale veil covers the places where the border lies in some of the resampled sets of seeds and not in others.", "name": "fig-map"}, "image": {"alt": "Regime map of the PINN on the convection equation, two grids of cells over the coefficient beta and the number of collocation points, training loss left and test error right, with five solid and five dashed borders and the Roman numerals of the regimes.", "width": "100%"}} tags=["cover"]
 figure = panel.regime_map("PINN, 1D convection: our runs", band=True)
 figure
 
@@ -76,7 +63,7 @@ narrative.say(narrative.overview(panel))
 # Each cell is a mean over very few seeds, and single seeds tend to do either very well or very badly. So we ask how often
 # a cell would lie on the other side of its threshold if other seeds, of the same kind as ours, had been drawn.
 
-# %% mystnb={"figure": {"name": "fig-band", "caption": "How sure each side of the two thresholds is. Colour: probability, over resampled sets of seeds, that the cell lies above the threshold (left: training loss, right: test error). Thin outlines: where that probability is 5 and 95 per cent; the border lies between them. Thick lines: the borders of the seed means."}, "image": {"alt": "Two grids over the coefficient and the number of collocation points, coloured by the probability that the training loss, left, and the test error, right, exceed their thresholds when seeds are resampled, with the outlines of the band in which each border lies.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "How sure each side of the two thresholds is. Colour: probability, over resampled sets of seeds, that the cell lies above the threshold (left: training loss, right: test error). Thin outlines: where that probability is 5 and 95 per cent; the border lies between them. Thick lines: the borders of the seed means.", "name": "fig-band"}, "image": {"alt": "Two grids over the coefficient and the number of collocation points, coloured by the probability that the training loss, left, and the test error, right, exceed their thresholds when seeds are resampled, with the outlines of the band in which each border lies.", "width": "100%"}}
 figure = panel.boundary_band("Which side of the threshold? Resampled seeds")
 figure
 
@@ -89,14 +76,14 @@ narrative.say(narrative.trust(panel))
 # %% [markdown]
 # ## Beside the published map
 
-# %% mystnb={"figure": {"name": "fig-published", "caption": "Our maps (above) and the published ones (below), on the published grid and colour scale. The published values were read from the colours of Fig. 1(a), to about five per cent of the colour range; hatched cells are not computed (ours) or hidden under a line (published)."}, "image": {"alt": "Four grids: our training loss and test error above, the published ones below, in the same colours, each with its borders between the regimes.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Our maps (above) and the published ones (below), on the published grid and colour scale. The published values were read from the colours of Fig. 1(a), to about five per cent of the colour range; hatched cells are not computed (ours) or hidden under a line (published).", "name": "fig-published"}, "image": {"alt": "Four grids: our training loss and test error above, the published ones below, in the same colours, each with its borders between the regimes.", "width": "100%"}}
 figure = panel.beside_the_published("PINN, 1D convection: ours and published")
 figure
 
 # %% tags=["remove-input"]
 narrative.source(panel, figure)
 
-# %% mystnb={"figure": {"name": "fig-labels", "caption": "The regime of every cell: ours, published, and where they differ (ours above the diagonal of a cell, published below it). A dot marks a published label that lies within the reading accuracy of a threshold."}, "image": {"alt": "Three grids of regime labels over the coefficient and the number of collocation points: ours, the published ones, and the cells in which the two differ.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The regime of every cell: ours, published, and where they differ (ours above the diagonal of a cell, published below it). A dot marks a published label that lies within the reading accuracy of a threshold.", "name": "fig-labels"}, "image": {"alt": "Three grids of regime labels over the coefficient and the number of collocation points: ours, the published ones, and the cells in which the two differ.", "width": "100%"}}
 figure = panel.label_maps("Regimes, cell by cell")
 figure
 
@@ -123,7 +110,7 @@ study = {
     for steps in (0, 1000, 2000, 5000)
 }
 
-# %% mystnb={"figure": {"name": "fig-warmup", "caption": "Test error of single runs against the length of the Adam warm-up before L-BFGS, on a few cells of the map. One dot is one seed, the bar is their mean; the band is the published value with its reading accuracy, the dotted line the test threshold."}, "image": {"alt": "Small panels, one for each of a few cells of the map, with the test error of single seeds over four lengths of the Adam warm-up, and the published value as a band.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Test error of single runs against the length of the Adam warm-up before L-BFGS, on a few cells of the map. One dot is one seed, the bar is their mean; the band is the published value with its reading accuracy, the dotted line the test threshold.", "name": "fig-warmup"}, "image": {"alt": "Small panels, one for each of a few cells of the map, with the test error of single seeds over four lengths of the Adam warm-up, and the published value as a band.", "width": "100%"}}
 figure = narrative.warmup_figure(study, "A warm-up of Adam before L-BFGS")
 figure
 
@@ -147,7 +134,7 @@ literal = Panel.of(
     "pinn/convection/lbfgs-literal", profile, device, runs, seeds
 )
 
-# %% mystnb={"figure": {"name": "fig-literal", "caption": "The regime map with the settings of Table 2 taken literally: L-BFGS from a random start, no warm-up. Marks as in the map above."}, "image": {"alt": "Regime map with plain L-BFGS, training loss left and test error right, over the coefficient and the number of collocation points.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The regime map with the settings of Table 2 taken literally: L-BFGS from a random start, no warm-up. Marks as in the map above.", "name": "fig-literal"}, "image": {"alt": "Regime map with plain L-BFGS, training loss left and test error right, over the coefficient and the number of collocation points.", "width": "100%"}}
 figure = literal.regime_map("PINN, 1D convection: Table 2 to the letter")
 figure
 

@@ -1,16 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Regimes across physics
 #
@@ -70,7 +57,7 @@ narrative.say(narrative.budgets(lbfgs))
 # The order is that of Fig. 2, training loss above and test error below. Every map has its own colour scale and its own
 # thresholds (Table 5 of the paper).
 
-# %% tags=["cover"] mystnb={"figure": {"name": "fig-physics", "caption": "Regime maps of PINNs on four equations, trained with L-BFGS after an Adam warm-up: training loss above, test error below, mean over the seeds, with the borders at five heights of their thresholds (solid: training, dashed: test)."}, "image": {"alt": "Eight grids of cells in two rows, training loss above and test error below, one column for each of convection, reaction, wave and reaction-diffusion, over the coefficient and the number of collocation points, with borders and Roman numerals of the regimes.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Regime maps of PINNs on four equations, trained with L-BFGS after an Adam warm-up: training loss above, test error below, mean over the seeds, with the borders at five heights of their thresholds (solid: training, dashed: test).", "name": "fig-physics"}, "image": {"alt": "Eight grids of cells in two rows, training loss above and test error below, one column for each of convection, reaction, wave and reaction-diffusion, over the coefficient and the number of collocation points, with borders and Roman numerals of the regimes.", "width": "100%"}} tags=["cover"]
 figure = narrative.maps_figure(lbfgs, "PINN with L-BFGS on four equations")
 figure
 
@@ -117,7 +104,7 @@ alm = maps_of("alm")
 # %% tags=["remove-input"]
 narrative.say(narrative.budgets(alm))
 
-# %% mystnb={"figure": {"name": "fig-physics-alm", "caption": "The four equations trained with the augmented Lagrangian; marks as above. The thresholds are those of its own rows of Table 5; how they differ from those of L-BFGS is tabulated below."}, "image": {"alt": "Eight grids in two rows, training loss and test error, one column for each of the four equations, trained with the augmented Lagrangian, with borders and Roman numerals of the regimes.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The four equations trained with the augmented Lagrangian; marks as above. The thresholds are those of its own rows of Table 5; how they differ from those of L-BFGS is tabulated below.", "name": "fig-physics-alm"}, "image": {"alt": "Eight grids in two rows, training loss and test error, one column for each of the four equations, trained with the augmented Lagrangian, with borders and Roman numerals of the regimes.", "width": "100%"}}
 figure = narrative.maps_figure(
     alm, "PINN with the augmented Lagrangian on four equations"
 )
@@ -146,7 +133,7 @@ ropinn = maps_of("ropinn")
 # %% tags=["remove-input"]
 narrative.say(narrative.budgets(ropinn))
 
-# %% mystnb={"figure": {"name": "fig-physics-ropinn", "caption": "The four equations trained with RoPINN; marks as above, thresholds of its own rows of Table 5."}, "image": {"alt": "Eight grids in two rows, training loss and test error, one column for each of the four equations, trained with RoPINN, with borders and Roman numerals of the regimes.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The four equations trained with RoPINN; marks as above, thresholds of its own rows of Table 5.", "name": "fig-physics-ropinn"}, "image": {"alt": "Eight grids in two rows, training loss and test error, one column for each of the four equations, trained with RoPINN, with borders and Roman numerals of the regimes.", "width": "100%"}}
 figure = narrative.maps_figure(ropinn, "RoPINN on four equations")
 figure
 

@@ -1,16 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Regimes across strategies (PINN)
 #
@@ -67,7 +54,7 @@ narrative.say(narrative.budgets(panels))
 # %% [markdown]
 # ## Five maps
 
-# %% tags=["cover"] mystnb={"figure": {"name": "fig-strategies", "caption": "Regime maps of the convection equation with five training strategies, in the order of Fig. 3(a)-(e): training loss above, test error below, each judged by its own row of Table 5."}, "image": {"alt": "Ten grids in two rows, training loss above and test error below, one column for each of RoPINN, L-BFGS, ALM, NNCG and CL, over the speed of the wave and the number of collocation points, with borders and Roman numerals of the regimes.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Regime maps of the convection equation with five training strategies, in the order of Fig. 3(a)-(e): training loss above, test error below, each judged by its own row of Table 5.", "name": "fig-strategies"}, "image": {"alt": "Ten grids in two rows, training loss above and test error below, one column for each of RoPINN, L-BFGS, ALM, NNCG and CL, over the speed of the wave and the number of collocation points, with borders and Roman numerals of the regimes.", "width": "100%"}} tags=["cover"]
 common = {name: p.restricted_to(panels["ALM"]) for name, p in panels.items()}
 figure = narrative.maps_figure(common, "PINN, 1D convection: five strategies")
 figure
@@ -84,7 +71,7 @@ narrative.say(narrative.regime_shares(common))
 # Here are the borders of all strategies in one picture: where each row first rises above its threshold. A bar is the part of
 # the row in which that place lies when the seeds are resampled (5 to 95 per cent); a mark alone comes from a single seed.
 
-# %% mystnb={"figure": {"name": "fig-borders", "caption": "Where each row of the map crosses the training threshold (left) and the test threshold (right), for five strategies. Marks: seed means. Bars: 5 to 95 per cent of the resampled seeds, where there is more than one. Arrowheads: the row lies above its threshold from the start (left edge), or never crosses it in the map (right edge). Each strategy is judged by its own row of Table 5."}, "image": {"alt": "Two panels over the speed of the wave and the number of collocation points; in each row five marks with bars, one for each strategy, show where the training and the test border lie.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Where each row of the map crosses the training threshold (left) and the test threshold (right), for five strategies. Marks: seed means. Bars: 5 to 95 per cent of the resampled seeds, where there is more than one. Arrowheads: the row lies above its threshold from the start (left edge), or never crosses it in the map (right edge). Each strategy is judged by its own row of Table 5.", "name": "fig-borders"}, "image": {"alt": "Two panels over the speed of the wave and the number of collocation points; in each row five marks with bars, one for each strategy, show where the training and the test border lie.", "width": "100%"}}
 figure = narrative.borders(common, "Borders of five strategies")
 figure
 
@@ -133,7 +120,7 @@ bases = {s: panel("nncg-base", s) for s in ("convection", "reaction")}
 newton = {"convection": panels["NNCG"], "reaction": panel("nncg", "reaction")}
 pairs = {s: (bases[s], newton[s]) for s in bases}
 
-# %% mystnb={"figure": {"name": "fig-improvement-convection", "caption": "What NysNewton-CG improves on the L-BFGS state that it starts from, convection equation, in per cent of that state: as ratio of the seed means (above) and as mean of the seeds' ratios (below). Blue is better. A cross with a number counts runs that gave up."}, "image": {"alt": "Four grids in a diverging colour map with the relative improvement by Newton steps in every cell of the convection map: training loss left and test error right, ratio of means above and mean of ratios below.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "What NysNewton-CG improves on the L-BFGS state that it starts from, convection equation, in per cent of that state: as ratio of the seed means (above) and as mean of the seeds' ratios (below). Blue is better. A cross with a number counts runs that gave up.", "name": "fig-improvement-convection"}, "image": {"alt": "Four grids in a diverging colour map with the relative improvement by Newton steps in every cell of the convection map: training loss left and test error right, ratio of means above and mean of ratios below.", "width": "100%"}}
 figure = narrative.improvement_figure(
     *pairs["convection"], "What Newton steps improve: convection"
 )
@@ -145,7 +132,7 @@ narrative.source(pairs["convection"], figure)
 # %% tags=["remove-input"]
 narrative.say(narrative.improvement_words(*pairs["convection"]))
 
-# %% mystnb={"figure": {"name": "fig-improvement-reaction", "caption": "What NysNewton-CG improves on the L-BFGS state that it starts from, reaction equation, in per cent of that state: as ratio of the seed means (above) and as mean of the seeds' ratios (below). Blue is better. Marks as above."}, "image": {"alt": "Four grids in a diverging colour map with the relative improvement by Newton steps in every cell of the reaction map: training loss left and test error right, ratio of means above and mean of ratios below.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "What NysNewton-CG improves on the L-BFGS state that it starts from, reaction equation, in per cent of that state: as ratio of the seed means (above) and as mean of the seeds' ratios (below). Blue is better. Marks as above.", "name": "fig-improvement-reaction"}, "image": {"alt": "Four grids in a diverging colour map with the relative improvement by Newton steps in every cell of the reaction map: training loss left and test error right, ratio of means above and mean of ratios below.", "width": "100%"}}
 figure = narrative.improvement_figure(
     *pairs["reaction"], "What Newton steps improve: reaction"
 )
@@ -174,7 +161,7 @@ narrative.say(
 dampings = (1e-4, 1e-3, 1e-2, 1e-1)
 study = {mu: panel(f"nncg-damping-{mu:g}") for mu in dampings}
 
-# %% mystnb={"figure": {"name": "fig-damping", "caption": "Training loss after NysNewton-CG against its damping, on two cells of the map. One dot is one seed, the bar is their mean, the dotted line the training threshold."}, "image": {"alt": "Two small panels, one for each of two cells of the map, with the training loss of single seeds over four values of the damping.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Training loss after NysNewton-CG against its damping, on two cells of the map. One dot is one seed, the bar is their mean, the dotted line the training threshold.", "name": "fig-damping"}, "image": {"alt": "Two small panels, one for each of two cells of the map, with the training loss of single seeds over four values of the damping.", "width": "100%"}}
 figure = narrative.damping_figure(
     study, "train_loss", "Damping of the Newton steps"
 )

@@ -1,16 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Regimes across strategies (PINODE)
 #
@@ -64,7 +51,7 @@ narrative.say(narrative.budgets(panels))
 # %% [markdown]
 # ## Five maps
 
-# %% tags=["cover"] mystnb={"figure": {"name": "fig-pinode-strategies", "caption": "Regime maps of the PINODE with five training strategies, in the order of Fig. 3(k)-(o): training loss above, test error below, each judged by its own row of Table 5."}, "image": {"alt": "Ten grids in two rows, training loss above and test error below, one column for each of Adam, L-BFGS, ALM, NNCG and CL, over the inverse damping and the number of observed states, with borders and the Roman numerals of the regimes.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Regime maps of the PINODE with five training strategies, in the order of Fig. 3(k)-(o): training loss above, test error below, each judged by its own row of Table 5.", "name": "fig-pinode-strategies"}, "image": {"alt": "Ten grids in two rows, training loss above and test error below, one column for each of Adam, L-BFGS, ALM, NNCG and CL, over the inverse damping and the number of observed states, with borders and the Roman numerals of the regimes.", "width": "100%"}} tags=["cover"]
 figure = narrative.maps_figure(panels, "PINODE, pendulum: five strategies")
 figure
 
@@ -109,7 +96,7 @@ narrative.say(narrative.floor_words(panels | {"NNCG, tight": tight}))
 #
 # Judged by the thresholds of Adam, which are those that Fig. 1(e) is drawn with, the maps can be laid beside each other.
 
-# %% mystnb={"figure": {"name": "fig-one-yardstick", "caption": "The same maps, all judged by the thresholds of Table 5 for Adam. Colours as above: each map has its own scale."}, "image": {"alt": "Ten grids in two rows as in the figure before, with the borders and numerals that follow from one common pair of thresholds.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The same maps, all judged by the thresholds of Table 5 for Adam. Colours as above: each map has its own scale.", "name": "fig-one-yardstick"}, "image": {"alt": "Ten grids in two rows as in the figure before, with the borders and numerals that follow from one common pair of thresholds.", "width": "100%"}}
 common = {
     name: p.with_thresholds_of(panels["Adam"]) for name, p in panels.items()
 }
@@ -121,7 +108,7 @@ figure
 # %% tags=["remove-input"]
 narrative.source(panels.values(), figure)
 
-# %% mystnb={"figure": {"name": "fig-pinode-borders", "caption": "Where each row of the map crosses the training threshold (left) and the test threshold (right), for five strategies and one pair of thresholds. Marks: seed means. Bars: 5 to 95 per cent of the resampled seeds. Arrowheads: the row lies above its threshold from the start (left edge), or never crosses it in the map (right edge)."}, "image": {"alt": "Two panels over the inverse damping and the number of observed states; in each row five marks with bars, one for each strategy, show where the training and the test border lie.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Where each row of the map crosses the training threshold (left) and the test threshold (right), for five strategies and one pair of thresholds. Marks: seed means. Bars: 5 to 95 per cent of the resampled seeds. Arrowheads: the row lies above its threshold from the start (left edge), or never crosses it in the map (right edge).", "name": "fig-pinode-borders"}, "image": {"alt": "Two panels over the inverse damping and the number of observed states; in each row five marks with bars, one for each strategy, show where the training and the test border lie.", "width": "100%"}}
 figure = narrative.borders(
     common, "Borders of five strategies, one pair of thresholds"
 )
@@ -160,7 +147,7 @@ narrative.say(
     narrative.nothing_to_solve(panels["L-BFGS"], panels["NNCG"], tight)
 )
 
-# %% mystnb={"figure": {"name": "fig-improvement-pinode", "caption": "What NysNewton-CG with the tighter tolerance improves on the L-BFGS state that it starts from, in per cent of that state: as ratio of the seed means (above) and as mean of the seeds' ratios (below). Blue is better. A cross with a number counts runs that gave up."}, "image": {"alt": "Four grids in a diverging colour map with the relative improvement by Newton steps in every cell of the pendulum's map: training loss left and test error right, ratio of means above and mean of ratios below.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "What NysNewton-CG with the tighter tolerance improves on the L-BFGS state that it starts from, in per cent of that state: as ratio of the seed means (above) and as mean of the seeds' ratios (below). Blue is better. A cross with a number counts runs that gave up.", "name": "fig-improvement-pinode"}, "image": {"alt": "Four grids in a diverging colour map with the relative improvement by Newton steps in every cell of the pendulum's map: training loss left and test error right, ratio of means above and mean of ratios below.", "width": "100%"}}
 figure = narrative.improvement_figure(
     panels["L-BFGS"], tight, "What Newton steps improve: pendulum"
 )

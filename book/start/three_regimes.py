@@ -1,16 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Three regimes in five minutes
 #
@@ -46,7 +33,7 @@ panel = Panel.of("pinn/convection/lbfgs", profile, device, runs, seeds)
 # The networks below are alike in size and were trained by the same recipe. They differ in the speed of the wave and in the
 # number of places where they were told the equation (the dots).
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-three", "caption": "Networks from the regimes of the map, each with the true solution above what it learned, over position and time. Dots: its collocation points. The notes give its own training loss and test error."}, "image": {"alt": "Columns of coloured wave patterns over position and time, one column for each regime: the true wave above, what the network learned below, with its collocation points as dots.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Networks from the regimes of the map, each with the true solution above what it learned, over position and time. Dots: its collocation points. The notes give its own training loss and test error.", "name": "fig-three"}, "image": {"alt": "Columns of coloured wave patterns over position and time, one column for each regime: the true wave above, what the network learned below, with its collocation points as dots.", "width": "100%"}} tags=["hide-input"]
 figure = panel.examples("The same recipe, different ends")
 figure
 
