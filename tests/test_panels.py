@@ -17,7 +17,7 @@ from matplotlib.text import Text
 import sciml_lib
 from sciml_lib import rollouts
 from sciml_lib.errors import UserError
-from sciml_lib.narrative.common import stored_runs
+from sciml_lib.narrative.common import maps_figure, stored_runs
 from sciml_lib.narrative.strategies import panel_words
 from sciml_lib.panels import Panel, mixed, solved
 from sciml_lib.regimes import Regime, Thresholds, thresholds
@@ -145,6 +145,11 @@ def test_the_legend_says_where_thresholds_are_from_unless_from_table_5(mine: Pan
     assert legend(own) == "thresholds 0.5 (training loss) and 0.05 (test error): a tolerance of 5 %"
     papers = Panel(made_runs.runs(PANEL, "laptop", made_runs.steep(25), made_runs.few))
     assert legend(papers) == ""
+    both, one = (
+        maps_figure({"a": papers, "b": own, "c": last}, "m").legends[0].get_title().get_text() for last in (own, papers)
+    )
+    assert both.startswith("(b), (c) thresholds 0.5") and one.startswith("(b) thresholds 0.5")
+    assert maps_figure({"a": own, "b": own}, "m").legends[0].get_title().get_text().startswith("thresholds 0.5")
 
 
 def test_the_motions_of_a_system_without_words_are_numbered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

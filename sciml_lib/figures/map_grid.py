@@ -93,7 +93,9 @@ def map_grid(pairs: Sequence[MapPair], *, title: str, columns: int = 4, missing:
         handles = handles_of([boundary for pair in pairs for boundary in pair.boundaries])
         if any(np.isnan(values).any() for pair in maps for values in pair):
             handles.append(style.missing_handle(missing))
-        map_legend(figure, handles, [pair.thresholds for pair in pairs], 5 if columns > 2 else 3)
+        letters = (f"({letter})" for letter in string.ascii_lowercase)
+        named = {letter: pair.thresholds for letter, pair in zip(letters, pairs, strict=False)}
+        map_legend(figure, handles, named, 5 if columns > 2 else 3)
     return figure
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,7 @@ def regime_map(
             handles.append(Patch(facecolor="white", edgecolor="#20242a", linewidth=0.8, label="5-95 % of resampled seeds"))
         if np.isnan(train).any() or np.isnan(test).any():
             handles.append(style.missing_handle(missing))
-        map_legend(figure, handles, [thresholds], 5)
+        map_legend(figure, handles, {"": thresholds}, 5)
     return figure
 
 
@@ -144,7 +144,7 @@ def side_by_side(
             handles.append(style.missing_handle("not computed (ours)"))
         if any(np.isnan(values).any() for values in theirs):
             handles.append(style.missing_handle("under a line of the figure (published)"))
-        map_legend(figure, handles, [thresholds], 5)
+        map_legend(figure, handles, {"": thresholds}, 5)
     return figure
 
 
@@ -242,16 +242,19 @@ def handles_of(boundaries: Sequence[Boundary]) -> list[Line2D | Patch]:
     return handles
 
 
-def map_legend(figure: Figure, handles: list[Any], thresholds: Sequence[Thresholds], ncols: int) -> None:
+def map_legend(figure: Figure, handles: list[Any], thresholds: Mapping[str, Thresholds], ncols: int) -> None:
     """Adds the legend below maps; thresholds that are not the paper's are told with their origin.
 
     Args:
         figure: the figure.
         handles: entries of the legend.
-        thresholds: those of all maps of the figure.
+        thresholds: those of all maps of the figure, by the letter of the map.
         ncols: entries beside each other.
     """
-    sentences = dict.fromkeys(one.sentence for one in thresholds if not one.published)
+    own = {one.sentence: [] for one in thresholds.values() if not one.published}
+    for name, one in thresholds.items():
+        own.get(one.sentence, []).append(name)
+    sentences = [f"{', '.join(names)} {text}" if len(names) < len(thresholds) else text for text, names in own.items()]
     width = int(11 * figure.get_figwidth())  # letters that fit into a line
     title = "\n".join(textwrap.fill(sentence, width) for sentence in sentences) or None
     place = {"loc": "outside lower center", "ncols": ncols, "columnspacing": 1.6, "handlelength": 2.6}

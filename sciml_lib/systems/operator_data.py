@@ -51,7 +51,7 @@ class OperatorData(ABC):
         if type(self.n) is not int or self.n < 1:
             raise UserError(f"n={self.n!r} is not a number of samples; choose a whole number of at least 1, such as 128")
         if type(self.seed) is not int or not 0 <= self.seed < 2**32:
-            raise UserError(f"seed={self.seed!r} is no seed; choose a whole number from 0 to {2**32 - 1}")
+            raise UserError(f"seed={self.seed!r} is not a seed; choose a whole number from 0 to {2**32 - 1}")
         for name, choices in (("split", SPLITS), ("precision", PRECISIONS)):
             if getattr(self, name) not in choices:
                 raise unknown(name, getattr(self, name), choices)
@@ -135,7 +135,7 @@ class Poisson2D(OperatorData):
         except (TypeError, ValueError):
             low = high = np.nan
         if not 0 < low <= high < np.inf:
-            raise UserError(f"anisotropy={self.anisotropy!r} is no range of eigenvalues; choose one such as (1.0, 2.5)")
+            raise UserError(f"anisotropy={self.anisotropy!r} is not a range of eigenvalues; choose one such as (1.0, 2.5)")
         if type(self.side) is not int or self.side < 16 or self.side % 2:
             raise UserError(f"side={self.side!r} is impossible; choose an even whole number of at least 16, such as 128")
         object.__setattr__(self, "anisotropy", (low, high))
