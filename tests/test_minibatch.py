@@ -16,7 +16,7 @@ from trained import assert_same, cut_after_every_step
 from sciml_lib import systems
 from sciml_lib.errors import UserError
 from sciml_lib.models import MLP
-from sciml_lib.optim import Status
+from sciml_lib.optim import Cosine, Exponential, Status
 from sciml_lib.optim.adam import AdamState
 from sciml_lib.problems import PINN, NeuralODE
 from sciml_lib.strategies import MemberResult, MiniBatchAdam, Strategy, train
@@ -24,8 +24,8 @@ from sciml_lib.systems import Pendulum
 
 COEFFICIENTS, AMOUNTS, SEEDS = (1.0, 4.0, 15.0, 2.0), (20, 100, 70, 400), (3, 4, 3, 5)
 BATCHES = (1, 4, 3, 13)  # of 32 pairs: 19 | 32 32 32 3 | 32 32 5 | twelve of 32 and 15
-REPEATED = MiniBatchAdam(epochs=4, decay=0.9)
-PLAIN = replace(REPEATED, repeat=False, decay=1.0)
+REPEATED = MiniBatchAdam(epochs=4, updates=13, schedule=Exponential(0.9))
+PLAIN = replace(REPEATED, updates=None, schedule=None)
 NEAR = {"rtol": 0.0, "atol": 1e-8}  # one update moves a parameter by about 1e-3
 
 
@@ -38,12 +38,12 @@ def reference(problem: NeuralODE, m: int, row: Tensor, stage: MiniBatchAdam) -> 
     """One member as one would write it down: its final parameters and its updates."""
     module = problem.model.module(row)
     optimiser = torch.optim.Adam(module.parameters(), lr=stage.learning_rate)
-    scheduler = ExponentialLR(optimiser, gamma=stage.decay)
+    scheduler = ExponentialLR(optimiser, gamma=stage.schedule.factor if stage.schedule else 1.0)
     states = Pendulum().trajectory(COEFFICIENTS[m], AMOUNTS[m])
     pairs = list(zip(states[:-1].split(stage.batch_size), states[1:].split(stage.batch_size), strict=True))
     done = 0
     for _ in range(stage.epochs):
-        for update in range(stage.updates if stage.repeat else len(pairs)):
+        for update in range(stage.updates or len(pairs)):
             now, after = pairs[update % len(pairs)]  # every epoch begins with the first
             optimiser.zero_grad()
             rates = module(now)
@@ -61,7 +61,7 @@ def reference(problem: NeuralODE, m: int, row: Tensor, stage: MiniBatchAdam) -> 
 
 def finish(stage: MiniBatchAdam, problem: NeuralODE, params: Tensor) -> AdamState:
     state = stage.init(problem, params)
-    for _ in range(stage.expected_evaluations):
+    for _ in range(stage.expected_evaluations(problem)):
         stage.step(problem, state)
     return state
 
@@ -92,7 +92,7 @@ def test_every_member_is_a_plain_loop_around_torch(physics: bool) -> None:
 def test_an_epoch_begins_with_the_first_batch_whatever_its_length(updates: int, batch_size: int) -> None:
     problem = make_problem()
     params = problem.init(SEEDS)
-    stage = MiniBatchAdam(epochs=3, batch_size=batch_size, updates=updates, learning_rate=3e-3, decay=0.8)
+    stage = MiniBatchAdam(epochs=3, batch_size=batch_size, updates=updates, learning_rate=3e-3, schedule=Exponential(0.8))
     state = finish(stage, problem, params)
     for m in range(4):
         expected, done = reference(problem, m, params[m], stage)
@@ -103,7 +103,7 @@ def test_an_epoch_begins_with_the_first_batch_whatever_its_length(updates: int, 
 def test_without_repetition_an_epoch_is_one_pass_through_the_members_own_batches() -> None:
     problem = make_problem()
     params = problem.init(SEEDS)
-    for stage in (PLAIN, replace(PLAIN, decay=0.7)):
+    for stage in (PLAIN, replace(PLAIN, schedule=Exponential(0.7))):
         state = finish(stage, problem, params)
         for m, batches in enumerate(BATCHES):
             expected, updates = reference(problem, m, params[m], stage)
@@ -116,7 +116,7 @@ def test_members_end_one_after_the_other_and_stay_where_they_ended() -> None:
     problem = make_problem()
     state = PLAIN.init(problem, problem.init(SEEDS))
     ended: dict[int, tuple[int, Tensor]] = {}
-    for step in range(1, PLAIN.expected_evaluations + 1):
+    for step in range(1, PLAIN.expected_evaluations(problem) + 1):
         PLAIN.step(problem, state)
         for m in (state.status == Status.BUDGET_SPENT).nonzero()[:, 0].tolist():
             ended.setdefault(m, (step, state.params[m].clone()))
@@ -128,7 +128,7 @@ def test_members_end_one_after_the_other_and_stay_where_they_ended() -> None:
 def test_the_variants_are_different_trainings() -> None:
     problem = make_problem()
     params = problem.init(SEEDS)
-    variants = [finish(stage, problem, params).params for stage in (REPEATED, replace(REPEATED, decay=1.0), PLAIN)]
+    variants = [finish(stage, problem, params).params for stage in (REPEATED, replace(REPEATED, schedule=None), PLAIN)]
     for m in range(4):
         # Thirteen batches fill an epoch with and without repetition.
         assert ((variants[1][m] - variants[2][m]).abs().max() > 1e-3) == (BATCHES[m] != 13)
@@ -149,11 +149,11 @@ def test_results_carry_budget_status_and_the_loss_over_all_pairs() -> None:
             assert result.train_loss == pytest.approx(sum(result.terms.values()), rel=1e-12)
 
 
-def test_the_default_is_the_released_codes_budget() -> None:
-    stage = MiniBatchAdam()
-    assert (stage.epochs, stage.batch_size, stage.updates, stage.learning_rate, stage.decay) == (600, 32, 13, 1e-3, 0.995)
-    assert stage.repeat
-    assert stage.expected_evaluations == 7_800
+def test_an_epoch_is_as_long_as_the_data_unless_it_is_told_otherwise() -> None:
+    problem = make_problem()
+    assert MiniBatchAdam().expected_evaluations(problem) == 600 * 13
+    assert MiniBatchAdam().expected_evaluations(problem.select([0, 2])) == 600 * 3
+    assert MiniBatchAdam(epochs=2, updates=20).expected_evaluations(problem) == 40
 
 
 @pytest.mark.parametrize("stage", [REPEATED, PLAIN], ids=["repeated", "plain"])
@@ -192,10 +192,9 @@ def test_points_in_space_and_time_are_not_cut_into_batches() -> None:
 @pytest.mark.parametrize(("updates", "batch_size", "most"), [(12, 32, 13), (1, 32, 13), (13, 16, 25)])
 def test_too_few_updates_are_refused_with_the_number_that_would_do(updates: int, batch_size: int, most: int) -> None:
     said = f"updates={updates} an epoch would leave out data that fill {most} batches of {batch_size}; choose at least .*{most}"
-    for repeat in (True, False):
-        stage = MiniBatchAdam(epochs=1, batch_size=batch_size, updates=updates, repeat=repeat)
-        with pytest.raises(UserError, match=said):
-            train(make_problem(), SEEDS, Strategy((stage,)), on_result=lambda *_: None)
+    stage = MiniBatchAdam(epochs=1, batch_size=batch_size, updates=updates)
+    with pytest.raises(UserError, match=said):
+        train(make_problem(), SEEDS, Strategy((stage,)), on_result=lambda *_: None)
     replace(stage, updates=most).check(make_problem())
     MiniBatchAdam(epochs=1, updates=4).check(make_problem().select([0, 1, 2]))  # the longest member decides
 
@@ -206,12 +205,12 @@ def test_too_few_updates_are_refused_with_the_number_that_would_do(updates: int,
         ({"epochs": 0}, "epochs, batch_size and updates of at least 1"),
         ({"batch_size": 0}, "epochs, batch_size and updates of at least 1"),
         ({"updates": -13}, "epochs, batch_size and updates of at least 1"),
-        ({"learning_rate": 0.0}, "learning_rate > 0 and 0 < decay <= 1, not 0.0 and 0.995"),
+        ({"learning_rate": 0.0}, "learning_rate > 0, not 0.0"),
         ({"learning_rate": -1e-3}, "learning_rate > 0"),
         ({"learning_rate": math.nan}, "learning_rate > 0"),
-        ({"decay": 0.0}, "0 < decay <= 1, not 0.001 and 0.0"),
-        ({"decay": 1.001}, "0 < decay <= 1"),
-        ({"decay": math.nan}, "0 < decay <= 1"),
+        ({"epochs": 1.5}, "epochs=1.5 is not a whole number"),
+        ({"learning_rate": "1e-3"}, "learning_rate='1e-3' is not a number"),
+        ({"schedule": 0.995}, "schedule=0.995 is not a schedule; choose Exponential"),
     ],
 )
 def test_impossible_numbers_are_refused(options: dict[str, float], said: str) -> None:

@@ -276,7 +276,7 @@ class ResidualProblem(EnsembleProblem):
         """
         if self.weights:
             raise UserError(
-                "an augmented Lagrangian has weights of its own, and this problem is weighted; give it the problem without weights"
+                "an augmented Lagrangian has weights of its own, and this problem is weighted; give it one without weights"
             )
         other = copy.copy(self)
         parts = (part.to(self.device, self.dtype) for part in (multipliers, penalty, weight, decay))
@@ -286,7 +286,7 @@ class ResidualProblem(EnsembleProblem):
     def weighted(self, weights: Mapping[str, float | Sequence[float] | Tensor]) -> Self:
         """See :meth:`EnsembleProblem.weighted`; an augmented problem is refused, since it has weights of its own."""
         if self.augmentation is not None:
-            raise UserError("this problem is augmented and has weights of its own; give weights in AugmentedLagrangian(weight=...)")
+            raise UserError("an augmented problem has weights of its own; give them as AugmentedLagrangian(weight=...)")
         return super().weighted(weights)
 
     def loss(self, params: Tensor) -> Tensor:
@@ -321,7 +321,7 @@ def _checked_coefficients(system: System, coefficients: Sequence[float] | Tensor
     try:
         values = torch.as_tensor(coefficients, dtype=torch.float64).detach().reshape(-1)
     except (TypeError, ValueError, RuntimeError):
-        raise UserError(f"coefficients={coefficients!r} are not numbers; give one for each member, such as [5.0, 10.0]") from None
+        raise UserError(f"coefficients={coefficients!r} are not numbers; give a list such as [5.0, 10.0]") from None
     if not len(values):
         raise UserError("coefficients is empty: give one coefficient for each member of the ensemble")
     for value in values.tolist():
