@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import ExponentialLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LRScheduler
 from trained import assert_same, cut_after_every_step
 
 from sciml_lib import systems
 from sciml_lib.errors import UserError
 from sciml_lib.models import MLP
-from sciml_lib.optim import Cosine, Exponential, Status
+from sciml_lib.optim import Cosine, Exponential, Schedule, Status
 from sciml_lib.optim.adam import AdamState
 from sciml_lib.problems import PINN, NeuralODE
 from sciml_lib.strategies import MemberResult, MiniBatchAdam, Strategy, train
@@ -29,20 +31,29 @@ PLAIN = replace(REPEATED, updates=None, schedule=None)
 NEAR = {"rtol": 0.0, "atol": 1e-8}  # one update moves a parameter by about 1e-3
 
 
-def make_problem(physics: bool = True, dtype: torch.dtype = torch.float64) -> NeuralODE:
+def make_problem(physics: bool = True, dtype: torch.dtype = torch.float64, **options: object) -> NeuralODE:
     model = MLP(hidden=(6, 5), n_inputs=2, n_outputs=2, initial="linear")
-    return NeuralODE(Pendulum(), model, COEFFICIENTS, AMOUNTS, physics=physics, dtype=dtype)
+    return NeuralODE(Pendulum(), model, COEFFICIENTS, AMOUNTS, physics=physics, dtype=dtype, **options)
 
 
-def reference(problem: NeuralODE, m: int, row: Tensor, stage: MiniBatchAdam) -> tuple[Tensor, int]:
+def schedule_of(stage: MiniBatchAdam, optimiser: torch.optim.Adam) -> LRScheduler:
+    if isinstance(stage.schedule, Cosine):
+        return CosineAnnealingLR(optimiser, T_max=stage.epochs)
+    return ExponentialLR(optimiser, gamma=stage.schedule.factor if stage.schedule else 1.0)
+
+
+def reference(problem: NeuralODE, m: int, row: Tensor, stage: MiniBatchAdam, seed: int = 0) -> tuple[Tensor, int]:
     """One member as one would write it down: its final parameters and its updates."""
     module = problem.model.module(row)
     optimiser = torch.optim.Adam(module.parameters(), lr=stage.learning_rate)
-    scheduler = ExponentialLR(optimiser, gamma=stage.schedule.factor if stage.schedule else 1.0)
+    scheduler = schedule_of(stage, optimiser)
     states = Pendulum().trajectory(COEFFICIENTS[m], AMOUNTS[m])
-    pairs = list(zip(states[:-1].split(stage.batch_size), states[1:].split(stage.batch_size), strict=True))
-    done = 0
-    for _ in range(stage.epochs):
+    before, later, done = states[:-1], states[1:], 0
+    for epoch in range(stage.epochs):
+        order = np.arange(len(before))
+        if stage.shuffle:
+            order = np.random.Generator(np.random.Philox(key=seed, counter=[0, epoch, 1, 0])).permutation(len(before))
+        pairs = list(zip(before[order].split(stage.batch_size), later[order].split(stage.batch_size), strict=True))
         for update in range(stage.updates or len(pairs)):
             now, after = pairs[update % len(pairs)]  # every epoch begins with the first
             optimiser.zero_grad()
@@ -59,8 +70,8 @@ def reference(problem: NeuralODE, m: int, row: Tensor, stage: MiniBatchAdam) -> 
     return nn.utils.parameters_to_vector(module.parameters()).detach(), done
 
 
-def finish(stage: MiniBatchAdam, problem: NeuralODE, params: Tensor) -> AdamState:
-    state = stage.init(problem, params)
+def finish(stage: MiniBatchAdam, problem: NeuralODE, params: Tensor, seeds: Sequence[int] | None = None) -> AdamState:
+    state = stage.init(problem, params, seeds)
     for _ in range(stage.expected_evaluations(problem)):
         stage.step(problem, state)
     return state
@@ -110,6 +121,88 @@ def test_without_repetition_an_epoch_is_one_pass_through_the_members_own_batches
             assert state.iterations[m] == state.evaluations[m] == updates == 4 * batches
             torch.testing.assert_close(state.params[m], expected, **NEAR)
     assert (state.status == Status.BUDGET_SPENT).all()
+
+
+@pytest.mark.parametrize("schedule", [Cosine(), Exponential(0.8)])
+@pytest.mark.parametrize("updates", [None, 13])
+def test_shuffled_epochs_are_a_plain_loop_in_an_order_of_seed_and_epoch(schedule: Schedule, updates: int | None) -> None:
+    problem = make_problem()
+    params, stage = problem.init(SEEDS), MiniBatchAdam(5, 32, updates, 3e-3, schedule, shuffle=True)
+    state = finish(stage, problem, params, SEEDS)
+    for m in range(4):
+        expected, done = reference(problem, m, params[m], stage, SEEDS[m])
+        assert state.iterations[m] == done
+        torch.testing.assert_close(state.params[m], expected, **NEAR)
+    fixed = finish(replace(stage, shuffle=False), problem, params)
+    # A single batch has no order; all others do.
+    assert [((state.params - fixed.params)[m].abs().max() > 1e-5).item() for m in range(4)] == [False, True, True, True]
+    alone = finish(stage, problem.select([3]), params[[3]], [SEEDS[3]])
+    torch.testing.assert_close(alone.params[0], state.params[3], **NEAR)
+
+
+def test_an_order_is_drawn_from_seed_and_epoch_alone() -> None:
+    problem = make_problem()
+    seeds, epochs = torch.tensor(SEEDS), torch.tensor([0, 0, 0, 0])
+    first, second = problem.order(seeds, epochs), problem.order(seeds, epochs + 1)
+    for m, n in enumerate(AMOUNTS):
+        own, later = first[m, : n - 1].tolist(), second[m, : n - 1].tolist()
+        assert sorted(own) == sorted(later) == list(range(n - 1)) and own != later != list(range(n - 1))
+        assert own == problem.select([m]).order(seeds[[m]], epochs[[m]])[0].tolist()
+    assert first[0, :19].tolist() != problem.order(seeds + 1, epochs)[0, :19].tolist()
+
+
+# --- data that are held out ---
+
+
+def test_the_last_pairs_are_held_out_of_training_and_measured_on_their_own() -> None:
+    whole, part = make_problem(), make_problem(validation=0.2)
+    params = whole.init(SEEDS)
+    assert part.n_validation.tolist() == [math.ceil(0.2 * (n - 1)) for n in AMOUNTS]
+    assert (part.n_pairs + part.n_validation).tolist() == [n - 1 for n in AMOUNTS]
+    for m, (coefficient, n) in enumerate(zip(COEFFICIENTS, AMOUNTS, strict=True)):
+        states, module = Pendulum().trajectory(coefficient, n), part.model.module(params[m])
+        off = (states[:-1] + 0.05 * module(states[:-1]) - states[1:]).square().mean(dim=1)
+        trained, held_out = off.split([int(part.n_pairs[m]), int(part.n_validation[m])])
+        assert part.terms(params)["data"][m].item() == pytest.approx(trained.mean().item(), rel=1e-10)
+        assert part.validation_error(params)[m].item() == pytest.approx(held_out.mean().item(), rel=1e-10)
+        assert whole.terms(params)["data"][m].item() == pytest.approx(off.mean().item(), rel=1e-10)
+    loss, grad = part.value_and_grad(params)
+    batch = part.minibatch(torch.zeros(4, dtype=torch.long), 400).value_and_grad(params)
+    torch.testing.assert_close(batch, (loss, grad), rtol=1e-9, atol=1e-13)
+    assert part.select([2, 0]).n_validation.tolist() == part.n_validation[[2, 0]].tolist()
+    assert "validation=0.2" in part.description and "validation" not in whole.description
+    shortest = NeuralODE(Pendulum(), whole.model, [1.0], 3, validation=0.9)
+    assert (shortest.n_pairs.tolist(), shortest.n_validation.tolist()) == ([1], [1])
+
+
+def test_the_epoch_with_the_lowest_validation_error_is_kept(tmp_path: Path) -> None:
+    problem = make_problem(validation=0.3)
+    # A learning rate so large that the error goes up and down.
+    stage = MiniBatchAdam(12, 32, learning_rate=0.1, shuffle=True, keep_best=True)
+    results = run(problem, stage)
+    earlier = 0
+    for m in range(4):
+        one, last = problem.select([m]), replace(stage, keep_best=False)
+        paths = [run_alone(one, replace(last, epochs=epochs), SEEDS[m]) for epochs in range(1, 13)]
+        errors = [one.validation_error(path.params[None]).item() for path in paths]
+        best = int(np.argmin(errors))
+        torch.testing.assert_close(results[m].params, paths[best].params, rtol=0, atol=1e-9)
+        assert results[m].iterations == paths[-1].iterations
+        earlier += best < 11
+    assert earlier  # somebody's best epoch is not the last
+    cut = cut_after_every_step(partial(run, problem, stage, width=2), tmp_path, at_least=45)
+    assert_same(cut, run(problem, stage, width=2), rtol=0, atol=0)
+
+
+def run_alone(problem: NeuralODE, stage: MiniBatchAdam, seed: int) -> MemberResult:
+    results: dict[int, MemberResult] = {}
+    train(problem, [seed], Strategy((stage,)), on_result=results.__setitem__)
+    return results[0]
+
+
+def test_without_held_out_data_no_epoch_is_the_best() -> None:
+    with pytest.raises(UserError, match="keep_best=True needs data that are held out of training"):
+        run(make_problem(), replace(PLAIN, keep_best=True))
 
 
 def test_members_end_one_after_the_other_and_stay_where_they_ended() -> None:

@@ -715,7 +715,10 @@ def test_weights_that_are_no_numbers_have_diverged_in_training_and_not_in_the_te
             {"model": MLP(hidden=(4,), n_inputs=3, n_outputs=3), "representation": "sphere", "physics": True},
             "known for raw states only; choose representation='raw', or physics=False",
         ),
-        ({"system": Convection()}, "a neural ODE needs a system of ordinary differential equations, .* and convection is none; use PINN"),
+        (
+            {"system": Convection()},
+            "a neural ODE needs a system of ordinary differential equations, .* and convection is none; use PINN",
+        ),
     ],
 )
 def test_impossible_problems_are_refused(change: dict[str, object], said: str) -> None:

@@ -64,7 +64,7 @@ class Cosine:
 
     def words(self, unit: str) -> str:
         """What it does, as part of a sentence; ``unit`` is what it counts, ``step`` or ``epoch``."""
-        return f"falling to zero along half a cosine, {_each(self.every, unit)}"
+        return "falling to zero along half a cosine" + (f" {_each(self.every, unit)}" if self.every > 1 else "")
 
     def scale(self, done: Tensor, steps: int) -> Tensor:
         """Factor of the learning rate after so many steps, in the shape of ``done``."""
