@@ -329,8 +329,8 @@ def test_every_stage_says_what_it_does_with_its_numbers() -> None:
     alm = AugmentedLagrangian(outer=1, weight=((0.0, 500.0), (50.0, 100.0)), decay=((0.0, 0.0), (50.0, 1e-3)))
     assert alm.words == (
         "1 call of up to 2,000 iterations of L-BFGS on an augmented Lagrangian (constraints: boundary and initial terms; "
-        "penalty from 2, times 1.2 a call; weight of the rest 500, 100 from coefficient 50 on; weight decay 0, 0.001 from coefficient "
-        "50 on)"
+        "penalty from 2, times 1.2 a call; weight of the rest 500, 100 from coefficient 50 on; weight decay 0, 0.001 from "
+        "coefficient 50 on)"
     )
     assert RoPINN().words.startswith("1,000 calls of 20 iterations of L-BFGS on points that wander in a region of 1e-05")
     assert Curriculum().words.startswith("a curriculum of 140 stages from coefficient 0 on, 0.5 apart, each of up to 2,000")
