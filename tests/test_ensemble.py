@@ -287,7 +287,7 @@ def test_impossible_problems_are_one_sentence(make: Callable[[], object], said: 
 
 def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
     ours = PINN(Convection(), MLP(hidden=(4,)), np.array([5.0]), np.int64(20), data_seed=np.int64(3))
-    same = PINN(Convection(), MLP(hidden=(4,)), [5.0], 20, data_seed=3)
+    same = PINN(Convection(), MLP(hidden=[np.int64(4)]), [5.0], 20, data_seed=3)
     assert ours.description == same.description
     model = MLP(hidden=(4,), n_inputs=2, n_outputs=2)
     assert NeuralODE(Pendulum(), model, [1.0, 2.0], np.array([20, 30])).data_groups == [20, 30]

@@ -240,12 +240,22 @@ def test_seeds_and_width_may_be_numpys() -> None:
     assert_same(results, expected, rtol=0, atol=0)
 
 
+class HalfAStage:
+    expected_evaluations = 5
+
+    def bytes_per_member(self, problem: object) -> int:
+        return 0
+
+    step = bytes_per_member
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
         (lambda: Strategy(("adam",)), r"'adam' is not a stage; write stages like Strategy\(\(Adam\(\), LBFGS\(\)\)\)"),
         (lambda: Strategy((Adam,)), "the class Adam is not a stage"),
         (lambda: Strategy(Adam()), "is not a tuple of stages"),
+        (lambda: Strategy((HalfAStage(),)), "HalfAStage is no stage yet; give it the methods expected_evaluations, init of"),
         (lambda: Strategy("adam"), "stages='adam' is not a tuple of stages"),
         (lambda: Adam(steps=1.5), "steps=1.5 is not a whole number; choose one such as 3"),
         (lambda: Adam(steps="10"), "steps='10' is not a whole number"),

@@ -46,9 +46,16 @@ class MLP:
     activation: str = "tanh"
 
     def __post_init__(self) -> None:
-        widths = (self.n_inputs, *self.hidden, self.n_outputs)
-        if not self.hidden or any(not isinstance(w, int) or isinstance(w, bool) or w < 1 for w in widths):
+        try:
+            n_inputs, *hidden, n_outputs = (
+                checks.whole("hidden", width, 1) for width in (self.n_inputs, *self.hidden, self.n_outputs)
+            )
+        except (TypeError, UserError):
+            hidden = []
+        if not hidden:
             raise UserError(f"hidden={self.hidden} must list one positive integer per hidden layer, such as (50, 50, 50)")
+        for name, value in {"hidden": tuple(hidden), "n_inputs": n_inputs, "n_outputs": n_outputs}.items():
+            object.__setattr__(self, name, value)
         if self.initial not in INITIAL:
             raise unknown("initial", self.initial, INITIAL)
         if self.activation not in ACTIVATIONS:

@@ -105,9 +105,7 @@ class Strategy:
         if not self.stages:
             raise UserError("a strategy needs at least one stage, such as Strategy((LBFGS(),))")
         for stage in self.stages:
-            if isinstance(stage, type) or not isinstance(stage, Stage | MultiPhase):
-                given = f"the class {stage.__name__}" if isinstance(stage, type) else f"{stage!r}"
-                raise UserError(f"{given} is not a stage; write stages like Strategy((Adam(), LBFGS()))")
+            _check_stage(stage)
         if isinstance(self.stages[-1], MultiPhase):
             raise UserError(
                 f"{type(self.stages[-1]).__name__} ends below the members' own coefficients; let a stage follow that trains "
@@ -145,3 +143,22 @@ class Strategy:
         for stage in self.stages:
             if hasattr(stage, "check"):
                 stage.check(problem)
+
+
+def _check_stage(stage: object) -> None:
+    """Refuses what the loop cannot use.
+
+    Raises:
+        UserError: says how to write a stage, or what one of one's own lacks.
+    """
+    if isinstance(stage, MultiPhase) and not isinstance(stage, type):
+        return
+    methods = ("expected_evaluations", "bytes_per_member", "init", "step")
+    lacking = [name for name in methods if not callable(getattr(stage, name, None))]
+    if isinstance(stage, type) or len(lacking) == len(methods):
+        given = f"the class {stage.__name__}" if isinstance(stage, type) else f"{stage!r}"
+        raise UserError(f"{given} is not a stage; write stages like Strategy((Adam(), LBFGS()))")
+    if lacking:
+        raise UserError(
+            f"{type(stage).__name__} is no stage yet; give it the methods {', '.join(lacking)} of sciml_lib.strategies.Stage"
+        )

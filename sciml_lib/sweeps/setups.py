@@ -84,9 +84,7 @@ class _OfMLPs:
 
     def __post_init__(self) -> None:
         """Checks widths, activation and type."""
-        if isinstance(self.hidden, list):
-            object.__setattr__(self, "hidden", tuple(self.hidden))
-        MLP(hidden=self.hidden, activation=self.activation)
+        object.__setattr__(self, "hidden", MLP(hidden=self.hidden, activation=self.activation).hidden)
         if self.dtype not in DTYPES:
             raise unknown("dtype", self.dtype, DTYPES)
 
