@@ -102,13 +102,13 @@ class Comparison:
     @property
     def run(self) -> int:
         """Updates or iterations of a whole run."""
-        return TABLE_4_ADAM.expected_evaluations if self.work == "adam" else self.iterations
+        return TABLE_4_ADAM.epochs * TABLE_4_ADAM.updates if self.work == "adam" else self.iterations
 
     def problem(self, dtype: torch.dtype = torch.float32) -> NeuralODE:
         """The members, as a sweep has them, in this type."""
         coefficients, amounts, _ = zip(*self.cells, strict=True)
         system, setup = systems.get("pendulum"), SETUPS[self.family]
-        network = setup.network(system.representation(setup.representation).dimension)
+        network = setup.network(system)
         options = {"physics": setup.physics, "scaled": setup.scaled, "representation": setup.representation}
         return NeuralODE(system, network, coefficients, amounts, **options, device=self.device, dtype=dtype)
 
@@ -132,8 +132,8 @@ class Comparison:
         """The plain program for one member."""
         if self.work == "lbfgs":
             return PlainLBFGS(member, TABLE_4_LBFGS.history)
-        names = ("batch_size", "updates", "learning_rate", "decay")
-        return PlainAdam(member, **{name: getattr(TABLE_4_ADAM, name) for name in names})
+        numbers = {name: getattr(TABLE_4_ADAM, name) for name in ("batch_size", "updates", "learning_rate")}
+        return PlainAdam(member, **numbers, decay=TABLE_4_ADAM.schedule.factor)
 
     def difference(self) -> float:
         """How far the losses of the same runs on both sides are from each other in the end, the largest relative one."""

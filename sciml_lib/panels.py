@@ -239,7 +239,9 @@ class Panel:
             cell = Cell(*(errors[axis].values[i].item() for axis, i in zip(errors.dims, place, strict=True)))
             params = self.parameters(cell)
             if params is not None:
-                problem = PINN(self.system, sweep.setup.network(), [cell.coefficient], cell.n_data, dtype=torch.float64)
+                problem = PINN(
+                    self.system, sweep.setup.network(self.system), [cell.coefficient], cell.n_data, dtype=torch.float64
+                )
                 errors[place] = problem.test_error(params[None].double()).item()
         return errors
 
@@ -369,7 +371,7 @@ class Panel:
         system = self.system
         x, t = system.axes(system.test_grid)
         points = torch.stack([part.reshape(-1) for part in torch.meshgrid(x, t, indexing="xy")], dim=1)  # [n_t n_x, 2]
-        network = self.plan.sweep.setup.network()
+        network = self.plan.sweep.setup.network(system)
         with torch.no_grad():
             # In double precision, so that a figure does not depend on the processor in its last digits.
             learned = network(self.parameters(cell)[None].double(), points)[0, :, 0]

@@ -91,7 +91,7 @@ def learned(panel: Panel, cell: Cell) -> Rollout:
     params = panel.parameters(cell)
     if params is None or setup.representation != "raw":
         raise UserError(f"no network that sees raw states is stored for this cell of {panel.sweep}; choose another panel")
-    network, row = setup.network(system.dimension), params[None].double()  # the same digits on every processor
+    network, row = setup.network(system), params[None].double()  # the same digits on every processor
     true = system.test_trajectory(cell.coefficient)
 
     def field(states: Tensor) -> Tensor:

@@ -17,8 +17,7 @@ from sciml_lib import systems
 from sciml_lib.errors import UserError
 from sciml_lib.models import MLP
 from sciml_lib.optim import LBFGS, Status
-from sciml_lib.problems import PINN
-from sciml_lib.problems.pinn import Augmentation
+from sciml_lib.problems import PINN, Augmentation
 from sciml_lib.strategies import AugmentedLagrangian, MemberResult, Strategy, train
 from sciml_lib.strategies.alm import AugmentedLagrangianState
 

@@ -151,7 +151,7 @@ def test_a_damaged_file_is_refused_and_says_that_nothing_trained_is_lost(plan: P
 
 def test_networks_that_are_not_finite_or_not_stored_are_left_out(plan: Plan) -> None:
     gone, broken = plan.cells[0], plan.cells[1]
-    size = plan.sweep.setup.network().n_params
+    size = plan.sweep.setup.network(plan.sweep.system).n_params
     replace_params(plan, gone, None)
     replace_params(plan, broken, np.full(size, np.nan, dtype=np.float32))
     found = measure()

@@ -137,7 +137,7 @@ def test_the_second_derivative_at_a_constant_solution(value: float, monkeypatch:
     """A network whose hidden layers are zero as well moves by its last bias alone: 2 (rho^2 + 1), as the chapter says."""
     torch.set_num_threads(1)
     panel = Panel(PLAIN.runs.sel(coefficient=[5.0, 10.0], n_data=[50], seed=[0]))
-    size, wanted = panel.plan.sweep.setup.network().n_params, panel.plan.sweep.setup.hidden[-1]
+    size, wanted = panel.plan.sweep.setup.network(panel.system).n_params, panel.plan.sweep.setup.hidden[-1]
 
     def parameters(self: Panel, cell: object) -> torch.Tensor:
         params = torch.zeros(size)
@@ -154,7 +154,7 @@ def test_the_second_derivative_at_a_constant_solution(value: float, monkeypatch:
 
 def test_the_figure_shows_one_run_of_each_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     panel = paper()
-    params = panel.plan.sweep.setup.network().init([0])[0]
+    params = panel.plan.sweep.setup.network(panel.system).init([0])[0]
     monkeypatch.setattr(Panel, "parameters", lambda self, cell: params)
     titles = [axes.get_title() for axes in narrative.flat_figure(panel, "a title").axes]
     assert [title for title in titles if title] == [

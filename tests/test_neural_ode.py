@@ -18,6 +18,7 @@ from sciml_lib.errors import UserError
 from sciml_lib.models import ACTIVATIONS, MLP, euler, rollout, runge_kutta
 from sciml_lib.problems import PINN, NeuralODE
 from sciml_lib.strategies import LBFGS, MemberResult, MiniBatchAdam, Stage, Strategy, train
+from sciml_lib.sweeps.setups import NeuralODESetup, PINNSetup
 from sciml_lib.systems import Convection, Pendulum
 
 DT = 0.05
@@ -389,7 +390,7 @@ def test_a_member_trained_among_others_is_the_member_trained_alone(physics: bool
     coefficients, amounts, seeds = (1.0, 4.0, 4.0, 15.0), (20, 70, 20, 40), (3, 4, 3, 5)
     # Products of another batch size round otherwise, by some 1e-16 in float64. An update of Adam, 1e-3 m / (sqrt(v) + 1e-8),
     # makes 1e-11 of that at the very most, and there are 39; a dozen iterations of L-BFGS amplify it a thousandfold or so.
-    for stage in (MiniBatchAdam(epochs=3), LBFGS(max_iterations=12)):
+    for stage in (MiniBatchAdam(epochs=3, updates=13), LBFGS(max_iterations=12)):
         options = {"physics": physics, "dtype": torch.float64, "hidden": (8, 8)}
         together = run(make_problem(coefficients, amounts, **options), seeds, stage)
         slots = run(make_problem(coefficients, amounts, **options), seeds, stage, width=2)
@@ -629,7 +630,7 @@ def test_the_test_error_is_that_of_a_rollout_from_the_test_start(representation:
     for name, losses in problem.terms(params).items():
         torch.testing.assert_close(found.terms[name], losses, rtol=0, atol=0)
     assert tuple(found.metrics) == problem.metric_names == ("one_step_mse",)
-    assert found.left_bounds.tolist() == [False] * 5
+    assert found.outcomes == [None] * 5
     for m, coefficient in enumerate(COEFFICIENTS):
         error, one_step = naive_test(problem, problem.model.module(params[m]), coefficient)
         assert found.test_error[m].item() == pytest.approx(error, rel=1e-9)
@@ -667,14 +668,15 @@ def test_a_network_that_runs_away_is_cut_off_in_the_test_and_named() -> None:
     problem = with_model(Runaway, [4.0, 4.0, 1.0], (5, 9, 9), **options)
     params = problem.init([3, 7, 3])
     found = problem.evaluate(params)
-    assert found.left_bounds.tolist() == [False, True, False]
+    assert found.outcomes == [None, "rollout_diverged", None]
+    assert "rollout_diverged" in NeuralODESetup().outcomes and not PINNSetup().outcomes
     assert torch.isfinite(found.test_error).all()
     error, one_step = naive_test(problem, problem.model.module(params[1]), 4.0)
     assert found.test_error[1].item() == pytest.approx(error, rel=1e-9)
     assert found.metrics["one_step_mse"][1].item() == pytest.approx(one_step, rel=1e-10)
     assert 30.0 < error < 1000.0  # far above every threshold, and still a number
     assert found.test_error[[0, 2]].max() < 10.0
-    results = run(problem, [3, 7, 3], MiniBatchAdam(epochs=2, learning_rate=1e-9))
+    results = run(problem, [3, 7, 3], MiniBatchAdam(epochs=2, updates=13, learning_rate=1e-9))
     assert [results[m].status for m in range(3)] == ["budget_spent", "rollout_diverged", "budget_spent"]
     assert results[1].test_error == pytest.approx(error, rel=1e-5)
     assert results[1].iterations == results[0].iterations == 2 * 13
@@ -713,7 +715,10 @@ def test_weights_that_are_no_numbers_have_diverged_in_training_and_not_in_the_te
             {"model": MLP(hidden=(4,), n_inputs=3, n_outputs=3), "representation": "sphere", "physics": True},
             "known for raw states only; choose representation='raw', or physics=False",
         ),
-        ({"system": Convection()}, "a neural ODE needs a system of ordinary differential equations, and convection is none"),
+        (
+            {"system": Convection()},
+            "a neural ODE needs a system of ordinary differential equations, .* and convection is none; use PINN",
+        ),
     ],
 )
 def test_impossible_problems_are_refused(change: dict[str, object], said: str) -> None:

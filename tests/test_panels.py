@@ -102,7 +102,10 @@ def mine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Panel:
     arrays.mkdir(parents=True)
     for n in sweep.n_data:
         names = [f"c{c:g}_s{s}" for c in sweep.coefficients for s in sweep.seeds]
-        np.savez(arrays / f"n{n}.npz", **{name: np.full(SETUP.network().n_params, 0.1, dtype=np.float32) for name in names})
+        np.savez(
+            arrays / f"n{n}.npz",
+            **{name: np.full(SETUP.network(Helmholtz()).n_params, 0.1, dtype=np.float32) for name in names},
+        )
     return Panel.of(sweep, runs=tmp_path)
 
 
@@ -158,7 +161,7 @@ def test_the_motions_of_a_system_without_words_are_numbered(monkeypatch: pytest.
     panel = Panel(data_of(sweep, monkeypatch), str(tmp_path), own_plan=sweep.at("laptop"))
     arrays = tmp_path / sweep.id / "laptop" / "arrays"
     arrays.mkdir(parents=True)
-    n_params = setup.network(2).n_params
+    n_params = setup.network(Oscillator()).n_params
     np.savez(arrays / "n40.npz", **{f"c{c:g}_s0": np.zeros(n_params, dtype=np.float32) for c in sweep.coefficients})
     written = texts(rollouts.examples(panel, "mine"))
     assert "k = 1, $N$ = 40" in written or "k = 2, $N$ = 40" in written

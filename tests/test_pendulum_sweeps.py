@@ -20,7 +20,7 @@ import sciml_lib
 from sciml_lib import sweeps
 from sciml_lib.errors import UserError
 from sciml_lib.models import MLP
-from sciml_lib.optim import LBFGS, NNCG, Status
+from sciml_lib.optim import LBFGS, NNCG, Exponential, Status
 from sciml_lib.problems import NeuralODE
 from sciml_lib.regimes import published, thresholds
 from sciml_lib.strategies import (
@@ -76,9 +76,9 @@ def test_the_strategies_are_those_of_table_4() -> None:
     for family in ("node", "pinode"):
         (adam,) = stages_of(f"{family}/pendulum/adam")
         assert (adam.learning_rate, adam.epochs, adam.batch_size) == (1e-3, 600, 32)
-        assert (adam.updates, adam.decay, adam.repeat) == (13, 0.995, True)  # the code's alone
+        assert (adam.updates, adam.schedule, adam.shuffle) == (13, Exponential(0.995), False)  # the code's alone
         (letter,) = stages_of(f"{family}/pendulum/adam-plain")
-        assert letter == dataclasses.replace(adam, decay=1.0, repeat=False)
+        assert letter == dataclasses.replace(adam, updates=None, schedule=None)
     assert stages_of("pinode/pendulum/lbfgs") == (lbfgs,)
     before, alm = stages_of("pinode/pendulum/alm")
     assert (before, alm.inner, alm.outer, alm.growth, alm.penalty) == (lbfgs, inner, 50, 1.05, 1.0)
@@ -294,7 +294,7 @@ def test_a_row_is_the_run_that_its_coordinates_name(tmp_path: Path, tiny: Plan) 
     for row in store.read(Job(tiny, tmp_path)).rows:
         c, n, seed = row.cell
         final = torch.from_numpy(params[n][store.params_key(row.cell)])[None]
-        problem = NeuralODE(Pendulum(), setup.network(2), [c], n, physics=True)
+        problem = NeuralODE(Pendulum(), setup.network(Pendulum()), [c], n, physics=True)
         found = problem.evaluate(final)
         assert problem.loss(final).item() == pytest.approx(row.train_loss, rel=1e-6)
         assert found.terms["residual"].item() == pytest.approx(row.terms["residual"], rel=1e-6)

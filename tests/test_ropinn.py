@@ -224,7 +224,7 @@ def test_defaults_are_those_of_table_2() -> None:
     default = RoPINN()
     assert (default.calls, default.initial_region, default.window, default.max_region) == (1000, 1e-5, 5, 0.01)
     assert (default.solver.max_iterations, default.solver.evaluation_budget, default.solver.history) == (20, 25, 100)
-    assert default.expected_evaluations == 25_000
+    assert default.expected_evaluations(make_problem()) == 25_000
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
@@ -11,6 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from sciml_lib import checks
 from sciml_lib.errors import UserError, unknown
 from sciml_lib.models.activations import ACTIVATIONS
 
@@ -46,9 +46,16 @@ class MLP:
     activation: str = "tanh"
 
     def __post_init__(self) -> None:
-        widths = (self.n_inputs, *self.hidden, self.n_outputs)
-        if not self.hidden or any(not isinstance(w, int) or isinstance(w, bool) or w < 1 for w in widths):
+        try:
+            n_inputs, *hidden, n_outputs = (
+                checks.whole("hidden", width, 1) for width in (self.n_inputs, *self.hidden, self.n_outputs)
+            )
+        except (TypeError, UserError):
+            hidden = []
+        if not hidden:
             raise UserError(f"hidden={self.hidden} must list one positive integer per hidden layer, such as (50, 50, 50)")
+        for name, value in {"hidden": tuple(hidden), "n_inputs": n_inputs, "n_outputs": n_outputs}.items():
+            object.__setattr__(self, name, value)
         if self.initial not in INITIAL:
             raise unknown("initial", self.initial, INITIAL)
         if self.activation not in ACTIVATIONS:
@@ -92,7 +99,7 @@ class MLP:
         """
         rows = torch.zeros(len(seeds), self.n_params)
         for row, seed in zip(rows, seeds, strict=True):
-            generator = torch.Generator().manual_seed(_checked_seed(seed))
+            generator = torch.Generator().manual_seed(checks.seed("seeds", seed))
             start = 0
             for out, into in self.shapes:
                 weight, bias = row[start : start + out * into], row[start + out * into : start + out * into + out]
@@ -171,14 +178,3 @@ def check_model(model: object) -> None:
             f"model={type(model).__name__} is not an MLP itself, so it would be trained with another function's derivatives; "
             f"choose MLP(activation=...) with one of {', '.join(ACTIVATIONS)}"
         )
-
-
-def _checked_seed(seed: object) -> int:
-    """A seed as an ``int``; PyTorch and NumPy would take more and treat some of it as equal."""
-    try:
-        number = -1 if isinstance(seed, bool) else operator.index(seed)
-    except TypeError:
-        number = -1
-    if not 0 <= number < 2**32:
-        raise UserError(f"seeds={seed!r} is not a seed; choose integers from 0 to {2**32 - 1}, such as 0")
-    return number

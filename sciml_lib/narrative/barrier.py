@@ -13,11 +13,11 @@ from scipy import stats
 
 from sciml_lib import figures
 from sciml_lib.landscape import connectivity
-from sciml_lib.narrative.common import stage_words
 from sciml_lib.narrative.landscapes import cell_name
 from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.prose import capitalised, counted, is_are, listed, number, part_of, percent, table
 from sciml_lib.regimes.thresholds import Thresholds, of_panel
+from sciml_lib.strategies import Strategy
 from sciml_lib.studies import Item, Results
 from sciml_lib.studies.cells import CONVECTION
 from sciml_lib.studies.curves import TARGET
@@ -129,10 +129,10 @@ def _common_start(profile: str) -> str:
     shared = 0
     while shared < min(len(ours), len(theirs)) and ours[shared] == theirs[shared]:
         shared += 1
-    begin = listed((stage_words(stage, brief=True) for stage in theirs[:-1]), last="and then")
+    begin = Strategy(theirs[:-1]).words
     text = f"ALM begins with {begin}, on the same loss and from the same start as L-BFGS with its seed"
     if shared < len(ours):
-        text += f"; L-BFGS alone goes through the same and has {stage_words(ours[shared], brief=True)} in all"
+        text += f"; L-BFGS alone goes through the same and has {ours[shared].words} in all"
         common = "the two ends have a part of their training in common, up to the place where ALM brings in its constraints"
     else:
         common = "ALM sets out from the very solution of L-BFGS"

@@ -10,12 +10,11 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from sciml_lib import figures, prose
-from sciml_lib.optim import LBFGS, NNCG, Adam, Status
+from sciml_lib.optim import LBFGS, Status
 from sciml_lib.panels import Panel, solved
-from sciml_lib.prose import capitalised, counted, listed, number, part_of, table
+from sciml_lib.prose import capitalised, listed, number, part_of, table
 from sciml_lib.regimes import Regime
-from sciml_lib.strategies import AugmentedLagrangian, Curriculum, MiniBatchAdam, RoPINN
-from sciml_lib.strategies.alm import CONDITIONS
+from sciml_lib.strategies import Strategy
 
 NUMERALS = (Regime.I, Regime.II, Regime.III)
 """The regimes in their order."""
@@ -36,8 +35,7 @@ def budgets(panels: Mapping[str, Panel]) -> str:
     """Tabulates what a network goes through here, and in the paper's full budget, map by map; equal maps share a line."""
     rows: list[list[Any]] = []
     for name, panel in panels.items():
-        here = listed((stage_words(s, brief=True) for s in panel.plan.strategy.stages), last="and then")
-        full = listed((stage_words(s, brief=True) for s in panel.plan.sweep.strategy.stages), last="and then")
+        here, full = panel.plan.strategy.words, panel.plan.sweep.strategy.words
         runs = f"{len(stored_runs(panel)):,}"
         row = [name, runs, panel.runs.sizes["seed"], here, "the same" if here == full else full]
         if rows and rows[-1][2:] == row[2:]:
@@ -73,10 +71,13 @@ def maps_figure(panels: Mapping[str, Panel], title: str) -> Figure:
 def endings(panels: Mapping[str, Panel]) -> str:
     """Tabulates the statuses that ended the runs of each panel."""
     counts = {name: stored_runs(panel)["status"].value_counts() for name, panel in panels.items()}
-    met = [status for status in Status if any(status.label in found for found in counts.values())]
+    sentences = {status.label: status.sentence for status in Status}
+    for panel in panels.values():
+        sentences |= panel.plan.sweep.setup.outcomes
     rows = [
-        [capitalised(status.sentence), *(part_of(found.get(status.label, 0), found.sum()) for found in counts.values())]
-        for status in met
+        [capitalised(sentence), *(part_of(found.get(label, 0), found.sum()) for found in counts.values())]
+        for label, sentence in sentences.items()
+        if any(label in found for found in counts.values())
     ]
     return table(["why a run stopped", *counts], rows)
 
@@ -108,48 +109,10 @@ def many(panels: Panel | Iterable[Panel]) -> list[Panel]:
     return [panels] if isinstance(panels, Panel) else list(panels)
 
 
-def stage_words(stage: Any, *, brief: bool = False) -> str:
-    """Returns what a stage of a strategy does, with its numbers, as part of a sentence; in brief without those of L-BFGS."""
-    if isinstance(stage, Adam):
-        return f"{stage.steps:,} steps of Adam (learning rate {stage.learning_rate:g})"
-    if isinstance(stage, MiniBatchAdam):
-        passes = f"{stage.updates} updates each" if stage.repeat else "each one pass through its own batches"
-        fall = "" if stage.decay == 1.0 else f", times {stage.decay:g} an epoch"
-        return (
-            f"{stage.epochs:,} epochs of Adam on batches of {stage.batch_size} ({passes}; learning rate "
-            f"{stage.learning_rate:g}{fall})"
-        )
-    if isinstance(stage, AugmentedLagrangian):
-        blocks = (
-            "boundary and initial terms"
-            if stage.constrained == (CONDITIONS,)
-            else listed("the equation" if name == "residual" else name for name in stage.constrained)
-        )
-        decay = "" if not any(value for _, value in stage.decay) else f"; weight decay {_table_words(stage.decay)}"
-        return (
-            f"{counted(stage.outer, 'call')} of up to {stage.inner.max_iterations:,} iterations of L-BFGS on an augmented "
-            f"Lagrangian (constraints: {blocks}; penalty from {stage.penalty:g}, times {stage.growth:g} a call; weight of the "
-            f"rest {_table_words(stage.weight)}{decay})"
-        )
-    if isinstance(stage, RoPINN):
-        return (
-            f"{stage.calls:,} calls of {counted(stage.solver.max_iterations, 'iteration')} of L-BFGS on points that wander in "
-            f"a region of {stage.initial_region:g} at first and {stage.max_region:g} at most (calibrated on the last "
-            f"{stage.window} calls)"
-        )
-    if isinstance(stage, Curriculum):
-        return (
-            f"a curriculum of {stage.n_stages} stages from coefficient {stage.first:g} on, {stage.step:g} apart, each of up to "
-            f"{stage.solver.max_iterations:,} iterations of L-BFGS on data of its own"
-        )
-    if isinstance(stage, NNCG):
-        often = "every step" if stage.refresh == 1 else f"every {stage.refresh} steps"
-        return (
-            f"{stage.steps:,} Newton steps (sketch of rank {stage.rank} renewed {often}, damping "
-            f"{stage.damping:g}, at most {stage.cg_iterations:,} iterations of conjugate gradients)"
-        )
-    text = f"up to {stage.max_iterations:,} iterations of L-BFGS"
-    return text if brief else f"{text} ({_solver_words(stage)})"
+def in_full(strategy: Strategy) -> str:
+    """Returns what a strategy does, as part of a sentence, with all numbers of L-BFGS."""
+    details = (f" ({_solver_words(stage)})" if isinstance(stage, LBFGS) else "" for stage in strategy.stages)
+    return listed((stage.words + more for stage, more in zip(strategy.stages, details, strict=True)), last="and then")
 
 
 def _solver_words(stage: LBFGS) -> str:
@@ -157,12 +120,6 @@ def _solver_words(stage: LBFGS) -> str:
         f"history {stage.history}, strong Wolfe line search, tolerances {number(stage.tolerance_grad, 1)} and "
         f"{number(stage.tolerance_change, 1)}"
     )
-
-
-def _table_words(pairs: tuple[tuple[float, float], ...]) -> str:
-    """A table by coefficient in words."""
-    (_, first), *others = pairs
-    return f"{first:g}" + "".join(f", {value:g} from coefficient {edge:g} on" for edge, value in others)
 
 
 def stored_runs(panel: Panel) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from sciml_lib import figures, prose
 from sciml_lib.models import MLP
-from sciml_lib.narrative.common import stage_words, stored_cells, stored_runs
+from sciml_lib.narrative.common import in_full, stored_cells, stored_runs
 from sciml_lib.panels import Panel, distance, mixed, onset, solved
 from sciml_lib.prose import capitalised, counted, in_words, is_are, listed, none_or, number, percent, table
 from sciml_lib.regimes import Difference, Regime, shares
@@ -25,13 +25,12 @@ def recipe(panel: Panel) -> str:
     """Says how each network of a panel was trained, and whose word is followed."""
     plan, sizes = panel.plan, panel.runs.sizes
     hidden = plan.sweep.setup.hidden
-    stages = listed((stage_words(stage) for stage in plan.strategy.stages), last="and then")
     return (
         f"What is read here: {counted(len(stored_runs(panel)), 'run')}, from {counted(sizes['coefficient'], 'speed')}, "
         f"{counted(sizes['n_data'], 'amount')} of data and {counted(sizes['seed'], 'seed')}. Each network has "
         f"{in_words(len(hidden))} hidden layers of {hidden[0]} tanh units ({MLP(hidden=hidden).n_params:,} parameters in "
-        f"single precision) and was trained by {stages}. All runs share one draw of collocation points, a smaller set being "
-        f"part of every larger one.\n\n*Profile {plan.profile}:* {plan.why} "
+        f"single precision) and was trained by {in_full(plan.strategy)}. All runs share one draw of collocation points, a "
+        f"smaller set being part of every larger one.\n\n*Profile {plan.profile}:* {plan.why} "
         f"*Whose word is followed:* {plan.sweep.reading}"
     )
 

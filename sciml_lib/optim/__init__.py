@@ -1,6 +1,6 @@
 """Optimisers for ensembles: ``init`` and ``step``, the state returned, nothing hidden."""
 
-from sciml_lib.optim.adam import Adam, AdamState, Cosine, Exponential
+from sciml_lib.optim.adam import Adam, AdamState, Cosine, Exponential, Schedule
 from sciml_lib.optim.history import History
 from sciml_lib.optim.lbfgs import LBFGS, LBFGSState
 from sciml_lib.optim.nncg import NNCG, NNCGState
@@ -18,6 +18,7 @@ __all__ = [
     "History",
     "LBFGSState",
     "NNCGState",
+    "Schedule",
     "Sketch",
     "Status",
     "sketch",

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sciml_lib.checks import real, settle
 from sciml_lib.errors import UserError
 from sciml_lib.optim.state import EnsembleState, Status
 from sciml_lib.problems.base import Objective
@@ -25,14 +26,22 @@ class AdamState(EnsembleState):
 
 @dataclass(frozen=True)
 class Exponential:
-    """The learning rate is multiplied by ``factor`` after every ``every`` steps (the released PINODE code: 0.995)."""
+    """The learning rate is multiplied by ``factor`` after every ``every`` steps (the released PINODE code: 0.995).
+
+    A stage that trains in epochs counts these instead of steps.
+    """
 
     factor: float
     every: int = 1
 
     def __post_init__(self) -> None:
+        settle(self, whole_numbers=("every",), reals=("factor",))
         if not 0 < self.factor <= 1 or self.every < 1:
             raise UserError(f"Exponential needs 0 < factor <= 1 and every >= 1, not {self.factor} and {self.every}")
+
+    def words(self, unit: str) -> str:
+        """What it does, as part of a sentence; ``unit`` is what it counts, ``step`` or ``epoch``."""
+        return f"times {self.factor:g} {_each(self.every, unit)}"
 
     def scale(self, done: Tensor, steps: int) -> Tensor:
         """Factor of the learning rate after so many steps, in the shape of ``done``."""
@@ -41,17 +50,28 @@ class Exponential:
 
 @dataclass(frozen=True)
 class Cosine:
-    """The learning rate falls to zero along half a cosine, changed every ``every`` steps (the released FNO code)."""
+    """The learning rate falls to zero along half a cosine, changed every ``every`` steps (the released FNO code).
+
+    A stage that trains in epochs counts these instead of steps.
+    """
 
     every: int = 1
 
     def __post_init__(self) -> None:
+        settle(self, whole_numbers=("every",))
         if self.every < 1:
             raise UserError(f"Cosine needs every >= 1, not {self.every}")
+
+    def words(self, unit: str) -> str:
+        """What it does, as part of a sentence; ``unit`` is what it counts, ``step`` or ``epoch``."""
+        return "falling to zero along half a cosine" + (f" {_each(self.every, unit)}" if self.every > 1 else "")
 
     def scale(self, done: Tensor, steps: int) -> Tensor:
         """Factor of the learning rate after so many steps, in the shape of ``done``."""
         return 0.5 * (1.0 + torch.cos(math.pi * (done // self.every * self.every).double() / steps))
+
+
+Schedule = Exponential | Cosine
 
 
 @dataclass(frozen=True)
@@ -64,20 +84,39 @@ class Adam:
         betas: decay of the moments (algorithm 1 of Kingma & Ba).
         eps: added to the root of the second moment.
         schedule: how the learning rate falls; None keeps it.
+
+    Raises:
+        UserError: if a number is impossible.
     """
 
     steps: int = 2_000
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
-    schedule: Exponential | Cosine | None = None
+    schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or not self.learning_rate > 0:
+        settle(self, whole_numbers=("steps",), reals=("learning_rate", "eps"))
+        if self.steps < 1 or not 0 < self.learning_rate < math.inf:
             raise UserError(f"Adam needs steps >= 1 and learning_rate > 0, not {self.steps} and {self.learning_rate}")
+        if not self.eps >= 0:
+            raise UserError(f"eps={self.eps} is impossible; choose 0 or more, such as 1e-8")
+        try:
+            betas = tuple(real("betas", beta) for beta in self.betas)
+        except TypeError:
+            betas = ()
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise UserError(f"betas={self.betas} are impossible; choose two numbers from 0 to below 1, such as (0.9, 0.999)")
+        object.__setattr__(self, "betas", betas)
+        check_schedule(self.schedule)
 
     @property
-    def expected_evaluations(self) -> int:
+    def words(self) -> str:
+        """What it does, with its numbers, as part of a sentence."""
+        fall = "" if self.schedule is None else f", {self.schedule.words('step')}"
+        return f"{self.steps:,} steps of Adam (learning rate {self.learning_rate:g}{fall})"
+
+    def expected_evaluations(self, problem: Any) -> int:
         """Evaluations that one member will ask for."""
         return self.steps
 
@@ -127,3 +166,20 @@ class Adam:
         state.params.sub_(update if all_move else torch.where(moving[:, None], update, 0.0))
         state.status[(state.status == Status.RUNNING) & (state.iterations >= self.steps)] = Status.BUDGET_SPENT
         return state
+
+
+def check_schedule(schedule: object) -> None:
+    """Refuses what is not a schedule of the learning rate.
+
+    Raises:
+        UserError: names the schedules.
+    """
+    if schedule is not None and not isinstance(schedule, Schedule):
+        raise UserError(f"schedule={schedule!r} is not a schedule; choose Exponential(0.995), Cosine() or None")
+
+
+def _each(every: int, unit: str) -> str:
+    """``a step``, ``an epoch`` or ``every 5 steps``."""
+    if every > 1:
+        return f"every {every} {unit}s"
+    return f"{'an' if unit[0] in 'aeio' else 'a'} {unit}"

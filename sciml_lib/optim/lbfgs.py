@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sciml_lib.checks import settle
 from sciml_lib.errors import UserError
 from sciml_lib.optim.history import History
 from sciml_lib.optim.line_search import FIRST, SECOND, Outcome, WolfeSearch
@@ -68,6 +69,8 @@ class LBFGS:
     learning_rate: float = 1.0
 
     def __post_init__(self) -> None:
+        counts = ("max_iterations", "max_evaluations", "history")
+        settle(self, whole_numbers=counts, reals=("tolerance_grad", "tolerance_change", "learning_rate"))
         if self.max_iterations < 1 or self.history < 1 or self.evaluation_budget < 1:
             raise UserError("L-BFGS needs max_iterations, max_evaluations and history of at least 1")
         if not (self.learning_rate > 0 and self.tolerance_grad >= 0 and self.tolerance_change >= 0):
@@ -79,7 +82,11 @@ class LBFGS:
         return self.max_iterations * 5 // 4 if self.max_evaluations is None else self.max_evaluations
 
     @property
-    def expected_evaluations(self) -> int:
+    def words(self) -> str:
+        """What it does, with its budget, as part of a sentence."""
+        return f"up to {self.max_iterations:,} iterations of L-BFGS"
+
+    def expected_evaluations(self, problem: Any) -> int:
         """Evaluations that one member will ask for at most, up to one line search."""
         return self.evaluation_budget
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sciml_lib.checks import settle
 from sciml_lib.errors import UserError
 from sciml_lib.optim.nystrom import precondition, sketch
 from sciml_lib.optim.state import EnsembleState, Status
@@ -79,6 +80,8 @@ class NNCG:
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
+        others = ("damping", "cg_tolerance", "learning_rate", "decrease", "shrink", "tolerance_grad")
+        settle(self, whole_numbers=("steps", "rank", "refresh", "cg_iterations"), reals=others)
         if min(self.steps, self.rank, self.refresh, self.cg_iterations) < 1:
             raise UserError("NNCG needs steps, rank, refresh and cg_iterations of at least 1")
         if not (self.damping > 0 and self.cg_tolerance > 0 and self.learning_rate > 0 and self.tolerance_grad >= 0):
@@ -87,7 +90,15 @@ class NNCG:
             raise UserError("NNCG needs decrease and shrink between 0 and 1, such as 0.1 and 0.5")
 
     @property
-    def expected_evaluations(self) -> int:
+    def words(self) -> str:
+        """What it does, with its numbers, as part of a sentence."""
+        often = "every step" if self.refresh == 1 else f"every {self.refresh} steps"
+        return (
+            f"{self.steps:,} Newton steps (sketch of rank {self.rank} renewed {often}, damping {self.damping:g}, at most "
+            f"{self.cg_iterations:,} iterations of conjugate gradients)"
+        )
+
+    def expected_evaluations(self, problem: Any) -> int:
         """Passes that one member will ask for at most: gradients, Hessian products and trial losses that succeed."""
         return self.steps * (self.cg_iterations + 3) + self.rank * -(-self.steps // self.refresh)
 
@@ -97,11 +108,13 @@ class NNCG:
         return own + 4 * 8 * problem.n_params * self.rank + problem.curvature_bytes_per_member
 
     def check(self, problem: Any) -> None:
-        """Refuses a sketch larger than the Hessian.
+        """Refuses a problem without products with its Hessian, and a sketch larger than the Hessian.
 
         Raises:
-            UserError: says how large it may be.
+            UserError: says what would fit, or how large it may be.
         """
+        if not isinstance(problem, CurvedObjective):
+            raise UserError("NNCG needs products with the Hessian, and this problem gives none; choose LBFGS")
         if self.rank > problem.n_params:
             raise UserError(
                 f"rank={self.rank} exceeds the {problem.n_params} parameters of the network; choose at most that, such as 50"

@@ -22,8 +22,7 @@ class Status(IntEnum):
     NEGATIVE_CURVATURE = 6
     NOT_DESCENT = 7
     SKETCH_FAILED = 8
-    ROLLOUT_DIVERGED = 9
-    NOTHING_TO_SOLVE = 10
+    NOTHING_TO_SOLVE = 9
 
     @property
     def sentence(self) -> str:
@@ -46,7 +45,6 @@ _SENTENCES = {
     Status.NEGATIVE_CURVATURE: "the budget is used up, and on the way the damped Hessian was found not to be positive definite",
     Status.NOT_DESCENT: "the Newton direction does not descend, not even computed afresh",
     Status.SKETCH_FAILED: "the sketch of the Hessian could not be factorised, whatever was added to its diagonal",
-    Status.ROLLOUT_DIVERGED: "training ended, but the trained model, followed along the test, left every bound",
     Status.NOTHING_TO_SOLVE: "the gradient is within the Newton system's tolerance, so that no step counts as its solution",
 }
 

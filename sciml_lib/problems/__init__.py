@@ -1,17 +1,34 @@
 """Problems: a system, a model and data, bound for the members of an ensemble."""
 
 from sciml_lib.problems.augmentation import Augmentation
-from sciml_lib.problems.base import BatchedProblem, CollocationProblem, Evaluation, Objective, Problem
+from sciml_lib.problems.base import (
+    Batched,
+    Constrained,
+    Continuable,
+    CurvedObjective,
+    Evaluation,
+    Movable,
+    Objective,
+    Problem,
+    Validated,
+)
+from sciml_lib.problems.ensemble import EnsembleProblem, ResidualProblem
 from sciml_lib.problems.neural_ode import NeuralODE
 from sciml_lib.problems.pinn import PINN
 
 __all__ = [
     "PINN",
     "Augmentation",
-    "BatchedProblem",
-    "CollocationProblem",
+    "Batched",
+    "Constrained",
+    "Continuable",
+    "CurvedObjective",
+    "EnsembleProblem",
     "Evaluation",
+    "Movable",
     "NeuralODE",
     "Objective",
     "Problem",
+    "ResidualProblem",
+    "Validated",
 ]

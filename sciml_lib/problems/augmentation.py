@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -33,7 +33,7 @@ class Augmentation:
         parts = (self.multipliers, self.penalty, self.weight, self.decay)
         return Augmentation(self.constrained, *(part[index] for part in parts))
 
-    def total(self, residuals: dict[str, Tensor]) -> Tensor:
+    def total(self, residuals: Mapping[str, Tensor]) -> Tensor:
         """The objective without the decay, ``[M]``."""
         soft = [r.square().mean(dim=1) for name, r in residuals.items() if name not in self.constrained]
         total = self.weight * sum(soft)
@@ -44,8 +44,3 @@ class Augmentation:
             total = total + (multipliers * r).mean(dim=1) + 0.5 * self.penalty * r.square().mean(dim=1)
             start += r.shape[1]
         return total
-
-
-def plain(residuals: dict[str, Tensor]) -> Tensor:
-    """The sum of the mean squares of all blocks, ``[M]``: what is trained where there is no augmentation."""
-    return torch.stack([r.square().mean(dim=1) for r in residuals.values()]).sum(dim=0)

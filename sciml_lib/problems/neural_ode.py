@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Self
 
 import torch
 from torch import Tensor
 
+from sciml_lib.checks import real, whole
 from sciml_lib.errors import UserError
 from sciml_lib.models import MLP, check_model, rollout
-from sciml_lib.problems.augmentation import Augmentation, plain
-from sciml_lib.problems.base import Evaluation, HessianProduct
-from sciml_lib.systems import Dynamics
+from sciml_lib.problems.base import Evaluation, HessianProduct, shuffled
+from sciml_lib.problems.ensemble import ResidualProblem
+from sciml_lib.systems import Dynamics, System
 
 ROLLOUT_BOUND = 100.0
 """Largest component of a state in the test: a member beyond it has left, and its error is that of the state cut off there.
@@ -23,8 +25,12 @@ No pendulum gets near it; a runaway network passes it within a few steps, and it
 three digits, far above every threshold.
 """
 
+ROLLOUT_DIVERGED = "rollout_diverged"
+OUTCOMES = {ROLLOUT_DIVERGED: "training ended, but the trained model, followed along the test, left every bound"}
+"""What an evaluation may say of a member, in words."""
 
-class NeuralODE:
+
+class NeuralODE(ResidualProblem):
     """An ensemble of networks f that learn the rates of change of one system; damping, horizon and weights may differ.
 
     The residual blocks are those of one step of forward Euler from each observed state x to the next one x':
@@ -38,7 +44,7 @@ class NeuralODE:
 
     The test error is that of a rollout: the network is followed by forward Euler along the whole test trajectory from its
     first state, and the relative L2 errors of the components are averaged. That fills the released maps; the text says
-    one-step error, which :meth:`evaluate` gives as a measure beside it.
+    one-step error, which :meth:`evaluate` gives as a metric beside it.
 
     Differences x' - x and true rates are taken in float64 and then cast, the released code subtracts float32 states.
     """
@@ -53,6 +59,7 @@ class NeuralODE:
         physics: bool = False,
         scaled: bool = True,
         representation: str = "raw",
+        validation: float = 0.0,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
@@ -66,6 +73,7 @@ class NeuralODE:
             physics: whether the true field is part of the loss (PINODE) or not (NODE).
             scaled: whether the physics term carries the factor dt^2.
             representation: what the network sees: ``raw`` states, or one of the system's own (the pendulum's ``sphere``).
+            validation: share of each member's pairs, the last ones, that is held out of training.
             device: where the members live.
             dtype: their type; the paper's is float32.
 
@@ -74,24 +82,10 @@ class NeuralODE:
                 physics is asked for in another representation than ``raw``.
         """
         if not isinstance(system, Dynamics):
-            raise UserError(
-                f"a neural ODE needs a system of ordinary differential equations, and {system.name} is none; use PINN"
-            )
-        values = torch.as_tensor(coefficients, dtype=torch.float64).reshape(-1)
-        if not len(values):
-            raise UserError("coefficients is empty: give one coefficient for each member of the ensemble")
-        amounts = list(n_data) if isinstance(n_data, Sequence) else [n_data] * len(values)
-        for n in amounts:
-            if isinstance(n, bool) or not isinstance(n, int):
-                raise UserError(f"n_data={n} is not a whole number of states; choose one such as 100")
-        if len(amounts) != len(values):
-            raise UserError(
-                f"n_data lists {len(amounts)} numbers for {len(values)} members; give one for each, or a single one"
-            )
-        for n in amounts:
-            system.check_n_data(n)
-        for value in values.tolist():
-            system.check_coefficient(value)
+            given = f"{system.name} is none; use PINN" if isinstance(system, System) else f"{system!r} is none"
+            raise UserError(f"a neural ODE needs a system of ordinary differential equations, such as Pendulum(), and {given}")
+        super().__init__(system, model, coefficients, device=device, dtype=dtype)
+        self.n_data = torch.tensor(_checked_amounts(system, n_data, len(self)))
         seen = system.representation(representation)
         check_model(model)
         if (model.n_inputs, model.n_outputs) != (seen.dimension, seen.dimension):
@@ -103,32 +97,26 @@ class NeuralODE:
             raise UserError(
                 f"the field of the {system.name} is known for raw states only; choose representation='raw', or physics=False"
             )
-        self.system, self.model, self.representation = system, model, representation
-        self.physics, self.scaled = physics, scaled
-        self.device, self.dtype = torch.device(device), dtype
-        self.data_seed = 0
-        self.n_data = torch.tensor(amounts)
-        self.augmentation: Augmentation | None = None
-        self._n_pairs = max(amounts) - 1  # of the longest member, shared by all copies of this problem
-        self._place_points(values)
-
-    def __len__(self) -> int:
-        """M, the number of members."""
-        return len(self.coefficients)
+        self.representation, self.physics, self.scaled = representation, physics, scaled
+        self.validation = real("validation", validation)
+        if not 0 <= self.validation < 1:
+            raise UserError(f"validation={validation} is not a share of the data; choose 0 for none, or one such as 0.2")
+        held_out = torch.ceil(self.validation * (self.n_data - 1)).long()
+        self.n_validation = torch.minimum(held_out, self.n_data - 2)  # one pair at least is trained
+        self._n_pairs = int(self.n_data.max()) - 1  # of the longest member, shared by all copies of this problem
+        self._place_points(self.coefficients)
 
     @property
-    def n_params(self) -> int:
-        """P, the number of parameters of a member."""
-        return self.model.n_params
-
-    @property
-    def description(self) -> str:
-        """Everything that makes two problems the same, in one line."""
+    def particulars(self) -> tuple[str, ...]:
+        """Representation, loss and data."""
         kind = ("physics" if self.scaled else "unscaled physics") if self.physics else "data"
-        return (
-            f"NeuralODE({self.system.name}, dt={self.system.dt}, {self.model}, {self.representation}, {kind}, "
-            f"n_data={self.n_data.tolist()}, {self.dtype}, {self.coefficients.tolist()})"
-        )
+        held_out = (f"validation={self.validation}",) if self.validation else ()
+        return (self.representation, kind, f"n_data={self.n_data.tolist()}", *held_out)
+
+    @property
+    def n_pairs(self) -> Tensor:
+        """How many pairs of neighbouring states each member is trained on, ``[M]`` (CPU)."""
+        return self.n_data - 1 - self.n_validation
 
     @property
     def term_names(self) -> tuple[str, ...]:
@@ -141,65 +129,24 @@ class NeuralODE:
         return ("one_step_mse",)
 
     @property
-    def coefficient_name(self) -> str:
-        """Name of the swept coefficient."""
-        return self.system.coefficient_name
-
-    @property
     def data_groups(self) -> list[int]:
         """The members' amounts of data."""
         return self.n_data.tolist()
-
-    @property
-    def group_size(self) -> int:
-        """How many members are evaluated at a time: more than any ensemble has, since they are small."""
-        return 2**31 - 1
 
     @property
     def workspace_bytes_per_member(self) -> int:
         """Memory of one member in an evaluation: activations, their slopes and cotangents."""
         return self.dtype.itemsize * self._n_pairs * (4 * sum(self.model.hidden) + 12 * self.model.n_outputs)
 
-    @property
-    def curvature_bytes_per_member(self) -> int:
-        """Memory of one member in what :meth:`linearised` returns."""
-        return 4 * self.workspace_bytes_per_member
-
-    def select(self, index: Sequence[int] | Tensor) -> NeuralODE:
-        """The same problem for some of the members (in that order; repetition is allowed)."""
-        index = torch.as_tensor(index, dtype=torch.long)
-        on = index.to(self.device)
-        other = copy.copy(self)
-        other.coefficients, other.n_data, other._of = self.coefficients[on], self.n_data[index], self._of[on]
-        if self.augmentation is not None:
-            other.augmentation = self.augmentation.take(on)
-        return other
-
-    def at(self, coefficients: Tensor) -> NeuralODE:
+    def at(self, coefficients: Tensor) -> Self:
         """The same problem at other coefficients, one a member, with the trajectories that belong to them."""
         other = copy.copy(self)
         other._place_points(coefficients)
         return other
 
-    def resampled(self, data_seed: int | Sequence[int]) -> NeuralODE:
+    def resampled(self, data_seed: int | Sequence[int]) -> Self:
         """This very problem: nothing in a trajectory is drawn at random."""
         return self
-
-    def augmented(
-        self, constrained: Sequence[str], multipliers: Tensor, penalty: Tensor, weight: Tensor, decay: Tensor
-    ) -> NeuralODE:
-        """The same problem with an augmented Lagrangian for its loss; see :class:`Augmentation` for the arguments.
-
-        Multipliers of members with fewer pairs than the longest one stand first in their rows, see :meth:`constraints`.
-        """
-        other = copy.copy(self)
-        parts = (part.to(self.device, self.dtype) for part in (multipliers, penalty, weight, decay))
-        other.augmentation = Augmentation(tuple(constrained), *parts)
-        return other
-
-    def init(self, seeds: Sequence[int]) -> Tensor:
-        """Initial parameters ``[len(seeds), P]``, one seed a member."""
-        return self.model.init(seeds, dtype=self.dtype, device=str(self.device))
 
     def residuals(self, params: Tensor) -> dict[str, Tensor]:
         """The residual blocks, differentiable to any order.
@@ -210,7 +157,11 @@ class NeuralODE:
         Returns:
             ``{name: [M, n]}`` with n the entries of the longest member; zeros follow those of a shorter one, so its
             mean squares are :meth:`terms`, not the means of its rows.
+
+        Raises:
+            UserError: if the parameters are not those of the members.
         """
+        self._check(params)
         found: dict[str, list[Tensor]] = {name: [] for name in self.term_names}
         for rows, pairs in self._groups():
             for name, r in self._residuals(self.model.layers(params[rows]), pairs).items():
@@ -222,8 +173,9 @@ class NeuralODE:
         """The residuals of some blocks side by side, ``[M, C]``.
 
         Every member's row is as long as the longest member's; it begins with what the member has, block after block,
-        and ends with zeros.
+        and ends with zeros. So do the multipliers of an augmented Lagrangian.
         """
+        self._check(params)
         rows_of = []
         width = len(names) * self._n_pairs * self.model.n_outputs
         for rows, pairs in self._groups():
@@ -234,28 +186,30 @@ class NeuralODE:
 
     def terms(self, params: Tensor) -> dict[str, Tensor]:
         """Mean square of each residual block, ``{name: [M]}``."""
+        self._check(params)
         parts = [self._residuals(self.model.layers(params[rows]), pairs) for rows, pairs in self._groups()]
         return {name: torch.cat([part[name].square().mean(dim=1) for part in parts]) for name in self.term_names}
 
     def loss(self, params: Tensor) -> Tensor:
-        """The training loss ``[M]``, differentiable to any order."""
-        return torch.cat([self._total(self.model.layers(params[rows]), rows, pairs) for rows, pairs in self._groups()])
-
-    @torch.no_grad()
-    def value(self, params: Tensor) -> Tensor:
-        """Loss ``[M]`` alone."""
-        return self.loss(params)
+        """The loss that is trained ``[M]``, differentiable to any order."""
+        self._check(params)
+        return torch.cat([self._loss(self.model.layers(params[rows]), rows, pairs) for rows, pairs in self._groups()])
 
     def value_and_grad(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """Loss ``[M]`` and gradient ``[M, P]``: what training calls.
 
-        Members with equally much data are evaluated together, so no result depends on who else is in the ensemble.
+        Members with equally much data are evaluated together. Batched products round by the size of such a group, see
+        :class:`~sciml_lib.problems.EnsembleProblem`.
+
+        Raises:
+            UserError: if the parameters are not those of the members.
         """
+        self._check(params)
         loss, grad = params.new_empty(len(params)), torch.empty_like(params)
         for rows, pairs in self._groups():
             leaves = self._leaves(params[rows])
             with torch.enable_grad():
-                value = self._total(_paired(leaves), rows, pairs)
+                value = self._loss(_paired(leaves), rows, pairs)
                 grads = torch.autograd.grad(value.sum(), leaves)
             loss[rows] = value.detach()
             self._write(grad[rows], grads)
@@ -271,13 +225,17 @@ class NeuralODE:
             Loss ``[M]``, gradient ``[M, P]``, and a function from ``v [M, P]`` (and a mask ``[M]`` of the members whose
             products are wanted) to the exact products ``H v``, ``[M, P]``; zeros stand where a whole group of members is
             not wanted. It holds the graphs of the gradients (:attr:`curvature_bytes_per_member`).
+
+        Raises:
+            UserError: if the parameters are not those of the members.
         """
+        self._check(params)
         loss, grad = params.new_empty(len(params)), torch.empty_like(params)
         parts: list[tuple[slice, list[Tensor], tuple[Tensor, ...]]] = []
         for rows, pairs in self._groups():
             leaves = self._leaves(params[rows])
             with torch.enable_grad():
-                value = self._total(_paired(leaves), rows, pairs)
+                value = self._loss(_paired(leaves), rows, pairs)
                 grads = torch.autograd.grad(value.sum(), leaves, create_graph=True)
             loss[rows] = value.detach()
             self._write(grad[rows], grads)
@@ -294,28 +252,43 @@ class NeuralODE:
         return loss, grad, product
 
     def n_batches(self, size: int) -> Tensor:
-        """In how many batches of at most ``size`` consecutive pairs each member's data are cut, ``[M]`` (CPU)."""
-        return (self.n_data - 2) // size + 1
+        """In how many batches of at most ``size`` pairs each member's data are cut, ``[M]`` (CPU)."""
+        return (self.n_pairs - 1) // size + 1
 
-    def minibatch(self, index: Tensor, size: int) -> _MiniBatch:
-        """The loss on one batch of each member, in the order of time and without shuffling, as in the released code.
+    def order(self, seeds: Tensor, epochs: Tensor) -> Tensor:
+        """A random order of each member's pairs, ``[M, n]`` (CPU); see :func:`~sciml_lib.problems.base.shuffled`."""
+        return shuffled(self.n_pairs, seeds, epochs)
+
+    def minibatch(self, index: Tensor, size: int, order: Tensor | None = None) -> _MiniBatch:
+        """The loss on one batch of each member.
 
         Args:
             index: number of the batch, ``[M]`` (CPU).
             size: pairs in a batch; the last one of a member may have fewer.
+            order: in which a member's pairs are taken, ``[M, n]`` (CPU); in that of time if None, as in the released code.
         """
-        begin = (index * size)[:, None]
-        place = begin + torch.arange(size)  # [M, size]
-        filled = place < (self.n_data - 1)[:, None]
+        place = (index * size)[:, None] + torch.arange(size)  # [M, size]
+        filled = place < self.n_pairs[:, None]
         weights = filled.double() / filled.sum(dim=1, keepdim=True)
-        place = place.clamp(max=self._n_pairs - 1).to(self.device)
-        at = self._of[:, None], place
+        place = place.clamp(max=self._n_pairs - 1)
+        if order is not None:
+            place = order.gather(1, place.clamp(max=order.shape[1] - 1))
+        at = self._of[:, None], place.to(self.device)
         pairs = _Pairs(*(None if part is None else part[at] for part in (self._states, self._increments, self._rates)))
         return _MiniBatch(self, pairs, weights.to(self.device, self.dtype))
 
-    def test_error(self, params: Tensor) -> Tensor:
-        """Relative L2 error of the rollout, the mean of that of its components, ``[M]``."""
-        return self.evaluate(params).test_error
+    @torch.no_grad()
+    def validation_error(self, params: Tensor) -> Tensor:
+        """Mean square of one step's error over the pairs that are held out, and their components, ``[M]``.
+
+        Raises:
+            UserError: if none are held out.
+        """
+        self._check(params)
+        if not self.validation:
+            raise UserError("no data are held out of training; give NeuralODE a share of them, such as validation=0.2")
+        parts = [self._residuals(self.model.layers(params[rows]), pairs) for rows, pairs in self._groups(held_out=True)]
+        return torch.cat([part["data"].square().mean(dim=1) for part in parts])
 
     @torch.no_grad()
     def evaluate(self, params: Tensor) -> Evaluation:
@@ -325,9 +298,10 @@ class NeuralODE:
             params: ``[M, P]``.
 
         Returns:
-            Losses by block; the rollout's test error; as measure ``one_step_mse`` the mean square of one step's error
-            over all pairs and components of the test trajectory; and who has left :data:`ROLLOUT_BOUND`.
+            The terms of the loss; the rollout's test error; as metric ``one_step_mse`` the mean square of one step's error
+            over all pairs and components of the test trajectory; and which rollouts have left :data:`ROLLOUT_BOUND`.
         """
+        self._check(params)
         seen = self.system.representation(self.representation).map
         distinct, of = self.coefficients.cpu().unique(return_inverse=True)
         truth = torch.stack([seen(self.system.test_trajectory(c)) for c in distinct.tolist()])[of].to(self.device)
@@ -342,7 +316,7 @@ class NeuralODE:
             terms=self.terms(params),
             test_error=off.mean(dim=1),
             metrics={"one_step_mse": step.square().mean(dim=(1, 2))},
-            left_bounds=~inside,
+            outcomes=[None if stayed else ROLLOUT_DIVERGED for stayed in inside.tolist()],
         )
 
     def _place_points(self, coefficients: Tensor) -> None:
@@ -366,14 +340,19 @@ class NeuralODE:
         self._of = torch.tensor(of, device=self.device)
         self.coefficients = values.to(self.device)
 
-    def _groups(self) -> list[tuple[slice, _Pairs]]:
-        """Neighbouring members with equally many pairs, and these."""
+    def _take(self, rows: Tensor | slice) -> Self:
+        other = super()._take(rows)
+        other.n_data, other.n_validation, other._of = self.n_data[rows], self.n_validation[rows], self._of[self._on(rows)]
+        return other
+
+    def _groups(self, *, held_out: bool = False) -> list[tuple[slice, _Pairs]]:
+        """Neighbouring members with equally many pairs, and these: those that are trained, or those held out."""
         groups, start = [], 0
-        for n, members in groupby(self.n_data.tolist()):
+        for (trained, tested), members in groupby(zip(self.n_pairs.tolist(), self.n_validation.tolist(), strict=True)):
             rows = slice(start, start + len(list(members)))
-            of = self._of[rows]
+            of, here = self._of[rows], slice(trained, trained + tested) if held_out else slice(trained)
             parts = (self._states, self._increments, self._rates)
-            groups.append((rows, _Pairs(*(None if part is None else part[of, : n - 1] for part in parts))))
+            groups.append((rows, _Pairs(*(None if part is None else part[of, here] for part in parts))))
             start = rows.stop
         return groups
 
@@ -386,14 +365,14 @@ class NeuralODE:
             found["residual"] = missed if self.scaled else missed / self.system.dt
         return found
 
-    def _total(self, layers: Sequence[tuple[Tensor, Tensor]], rows: slice, pairs: _Pairs) -> Tensor:
+    def _loss(self, layers: Sequence[tuple[Tensor, Tensor]], rows: slice, pairs: _Pairs) -> Tensor:
         """The loss of members with equally many pairs, ``[m]``."""
-        residuals = self._residuals(layers, pairs)
-        if self.augmentation is None:
-            return plain(residuals)
-        augmentation = self.augmentation.take(rows)
+        one = self._take(rows) if self.weights or self.augmentation else self
+        total = one._total(self._residuals(layers, pairs))
+        if one.augmentation is None:
+            return total
         squares = sum(part.square().sum(dim=(1, 2)) for layer in layers for part in layer)
-        return augmentation.total(residuals) + augmentation.decay * squares
+        return total + one.augmentation.decay * squares
 
     def _leaves(self, params: Tensor) -> list[Tensor]:
         """The layers' parts as tensors of their own to differentiate by; whole rows would be filled up with zeros."""
@@ -436,10 +415,12 @@ class _MiniBatch:
 
     def value_and_grad(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """Loss ``[M]`` and gradient ``[M, P]``."""
+        self.problem._check(params)
         leaves = self.problem._leaves(params)
         with torch.enable_grad():
             residuals = self.problem._residuals(_paired(leaves), self.pairs)
-            square = sum(r.square() for r in residuals.values()).unflatten(1, self.pairs.states.shape[1:])
+            squares = [self.problem._scaled(name, r.square()) for name, r in residuals.items()]
+            square = sum(squares).unflatten(1, self.pairs.states.shape[1:])
             loss = (square.mean(dim=2) * self.weights).sum(dim=1)
             grads = torch.autograd.grad(loss.sum(), leaves)
         grad = torch.empty_like(params)
@@ -450,3 +431,14 @@ class _MiniBatch:
 def _paired(leaves: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
     """Weights and biases in turn as layers."""
     return list(zip(leaves[::2], leaves[1::2], strict=True))
+
+
+def _checked_amounts(system: Dynamics, n_data: int | Sequence[int], members: int) -> list[int]:
+    """One amount of data a member."""
+    several = isinstance(n_data, Iterable) and not isinstance(n_data, str)
+    amounts = [whole("n_data", n) for n in (n_data if several else [n_data] * members)]
+    if len(amounts) != members:
+        raise UserError(f"n_data lists {len(amounts)} numbers for {members} members; give one for each, or a single one")
+    for n in amounts:
+        system.check_n_data(n)
+    return amounts

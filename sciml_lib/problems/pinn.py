@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
 
+from sciml_lib.checks import seed, whole
 from sciml_lib.errors import UserError, unknown
 from sciml_lib.models import (
     MLP,
@@ -21,9 +23,9 @@ from sciml_lib.models import (
     propagate,
     sweep_of,
 )
-from sciml_lib.problems.augmentation import Augmentation, plain
 from sciml_lib.problems.base import Evaluation, HessianProduct
-from sciml_lib.systems import SpaceTimeSystem
+from sciml_lib.problems.ensemble import ResidualProblem
+from sciml_lib.systems import SpaceTimeSystem, System
 
 # Buffers of one sweep that still stay near the processor; larger groups of members were slower on two CPU cores
 # (benchmarks/ensemble.py), and a GPU wants them all at once.
@@ -37,7 +39,7 @@ COLLOCATION = ("random", "grid")
 """How residual points are placed: drawn from the master grid, or the whole of a tensor grid of its own."""
 
 
-class PINN:
+class PINN(ResidualProblem):
     """An ensemble of physics-informed networks that share their points and differ in coefficient and weights.
 
     The loss of a member is the unweighted sum of the mean squares of its residual blocks, without the factors 1/2 of
@@ -74,44 +76,28 @@ class PINN:
                 MLP that maps two inputs to one output.
         """
         if not isinstance(system, SpaceTimeSystem):
-            raise UserError(f"a PINN needs an equation in (x, t), and {system.name} is none; use NeuralODE")
-        values = torch.as_tensor(coefficients, dtype=torch.float64).reshape(-1)
-        if not len(values):
-            raise UserError("coefficients is empty: give one coefficient for each member of the ensemble")
-        for value in values.tolist():
-            system.check_coefficient(value)
+            given = f"{system.name} is none; use NeuralODE" if isinstance(system, System) else f"{system!r} is none"
+            raise UserError(f"a PINN needs an equation in (x, t), such as Convection(), and {given}")
         check_model(model)
         if (model.n_inputs, model.n_outputs) != (2, 1):
             raise UserError(f"a PINN maps (x, t) to u: its MLP needs n_inputs=2 and n_outputs=1, not {model}")
         if collocation not in COLLOCATION:
             raise unknown("collocation", collocation, COLLOCATION)
-        self.system = system.on_grid(round(n_data**0.5)) if collocation == "grid" else system
-        self.model, self.n_data, self.data_seed, self.collocation = model, n_data, data_seed, collocation
-        self.device, self.dtype = torch.device(device), dtype
-        self.coefficients = values.to(self.device, dtype)
-        self.augmentation: Augmentation | None = None
+        n_data = whole("n_data", n_data)
+        system = system.on_grid(round(n_data**0.5)) if collocation == "grid" else system
+        super().__init__(system, model, coefficients, device=device, dtype=dtype)
+        self.coefficients = self.coefficients.to(dtype)
+        self.n_data, self.data_seed, self.collocation = n_data, seed("data_seed", data_seed), collocation
         # Both are shared by all copies of this problem.
         self._workspaces: dict[int, JetWorkspace | EagerJets] = {}
         self._term_names: list[str] = []
-        self._place_points(data_seed)
-
-    def __len__(self) -> int:
-        """M, the number of members."""
-        return len(self.coefficients)
+        self._place_points(self.data_seed)
 
     @property
-    def n_params(self) -> int:
-        """P, the number of parameters of a member."""
-        return self.model.n_params
-
-    @property
-    def description(self) -> str:
-        """Everything that makes two problems the same, in one line."""
-        placed = "" if self.collocation == "random" else f", {self.collocation}"
-        return (
-            f"PINN({self.system.name}, {self.model}, n_data={self.n_data}{placed}, data_seed={self.data_seed}, "
-            f"{self.dtype}, {self.coefficients.tolist()})"
-        )
+    def particulars(self) -> tuple[str, ...]:
+        """Number, placing and seed of the points."""
+        placed = () if self.collocation == "random" else (self.collocation,)
+        return (f"n_data={self.n_data}", *placed, f"data_seed={self.data_seed}")
 
     @property
     def term_names(self) -> tuple[str, ...]:
@@ -121,28 +107,19 @@ class PINN:
                 self._term_names += self.select([0]).residuals(self.init([0]))
         return tuple(self._term_names)
 
-    @property
-    def metric_names(self) -> tuple[str, ...]:
-        """None beside the test error."""
-        return ()
-
-    def select(self, index: Sequence[int] | Tensor) -> PINN:
-        """The same problem for some of the members (in that order; repetition is allowed)."""
-        return self._take(torch.as_tensor(index, dtype=torch.long, device=self.device))
-
-    def at(self, coefficients: Tensor) -> PINN:
+    def at(self, coefficients: Tensor) -> Self:
         """The same problem at other coefficients, one a member."""
         other = copy.copy(self)
         other.coefficients = coefficients.to(self.device, self.dtype)
         return other
 
-    def resampled(self, data_seed: int | Sequence[int]) -> PINN:
+    def resampled(self, data_seed: int | Sequence[int]) -> Self:
         """The same problem on another draw of residual points, the same for all members."""
         other = copy.copy(self)
         other._place_points(data_seed)
         return other
 
-    def shifted(self, shifts: Tensor) -> PINN:
+    def shifted(self, shifts: Tensor) -> Self:
         """The same problem with every member's residual points moved.
 
         Args:
@@ -155,18 +132,6 @@ class PINN:
         other.points = self.points | {"residual": other._seed[:, :n]}
         return other
 
-    def augmented(
-        self, constrained: Sequence[str], multipliers: Tensor, penalty: Tensor, weight: Tensor, decay: Tensor
-    ) -> PINN:
-        """The same problem with an augmented Lagrangian for its loss; see :class:`Augmentation` for the arguments."""
-        other = copy.copy(self)
-        other.augmentation = Augmentation(tuple(constrained), multipliers, penalty, weight, decay)
-        return other
-
-    def init(self, seeds: Sequence[int]) -> Tensor:
-        """Initial parameters ``[len(seeds), P]``, one seed a member."""
-        return self.model.init(seeds, dtype=self.dtype, device=str(self.device))
-
     def residuals(self, params: Tensor) -> dict[str, Tensor]:
         """The residual blocks, differentiable to any order.
 
@@ -175,29 +140,23 @@ class PINN:
 
         Returns:
             ``{name: [M, n]}``.
+
+        Raises:
+            UserError: if the parameters are not those of the members.
         """
+        self._check(params)
         return self._residuals(propagate(self.model, params, self._seed, self.layout))
-
-    @torch.no_grad()
-    def constraints(self, params: Tensor, names: Sequence[str]) -> Tensor:
-        """The residuals of some blocks side by side, ``[M, C]``."""
-        residuals = self.residuals(params)
-        return torch.cat([residuals[name] for name in names], dim=1)
-
-    def terms(self, params: Tensor) -> dict[str, Tensor]:
-        """Mean square of each residual block, ``{name: [M]}``."""
-        return {name: r.square().mean(dim=1) for name, r in self.residuals(params).items()}
-
-    def loss(self, params: Tensor) -> Tensor:
-        """The training loss ``[M]``, differentiable to any order."""
-        return self._with_decay(self._total(self.residuals(params)), params)
 
     def value_and_grad(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """Loss ``[M]`` and gradient ``[M, P]``: what training calls.
 
-        Members go through the buffers of :class:`~sciml_lib.models.jets.JetWorkspace` in groups; neither result
-        depends on who else is in the group.
+        Members go through the buffers of :class:`~sciml_lib.models.jets.JetWorkspace` in groups. Batched products round by
+        the size of the group, see :class:`~sciml_lib.problems.EnsembleProblem`.
+
+        Raises:
+            UserError: if the parameters are not those of the members.
         """
+        self._check(params)
         losses, grads = [], []
         for rows in _groups(len(params), self.group_size):
             one, p = self._take(rows), params[rows]
@@ -216,6 +175,7 @@ class PINN:
     @torch.no_grad()
     def value(self, params: Tensor) -> Tensor:
         """Loss ``[M]`` alone, for line searches that need no gradient."""
+        self._check(params)
         losses = []
         for rows in _groups(len(params), self.group_size):
             one = self._take(rows)
@@ -234,7 +194,11 @@ class PINN:
             products are wanted) to the exact products ``H v``, ``[M, P]``; zeros stand where a whole group of members is
             not wanted. The function holds much memory (:attr:`curvature_bytes_per_member`): it is meant for many
             products, and then to be dropped.
+
+        Raises:
+            UserError: if the parameters are not those of the members.
         """
+        self._check(params)
         parts: list[tuple[slice, JetHessian | EagerHessian, Tensor | None]] = []
         losses, grads = [], []
         budget = GPU_WORKSPACE_BYTES if self.device.type == "cuda" else CPU_CURVATURE_BYTES
@@ -262,6 +226,7 @@ class PINN:
     @torch.no_grad()
     def test_error(self, params: Tensor) -> Tensor:
         """Relative L2 error ``[M]`` against the reference solution over the test vector of 13,031 entries."""
+        self._check(params)
         points = self.system.test_points().to(self.device)
         errors = []
         for row, coefficient in zip(params, self.coefficients, strict=True):
@@ -272,7 +237,8 @@ class PINN:
 
     @torch.no_grad()
     def evaluate(self, params: Tensor) -> Evaluation:
-        """Losses and test error of trained members, one by one: evaluated together they would want too much memory."""
+        """Terms and test error of trained members, one by one: evaluated together they would want too much memory."""
+        self._check(params)
         rows = [(self.select([m]), params[[m]]) for m in range(len(params))]
         blocks = [one.terms(p) for one, p in rows]
         return Evaluation(
@@ -302,11 +268,6 @@ class PINN:
         return hessian_of(self.model).bytes_per_member(self.model, self.layout, self.dtype.itemsize)
 
     @property
-    def coefficient_name(self) -> str:
-        """Name of the swept coefficient; empty if the equation has none."""
-        return self.system.coefficient_name
-
-    @property
     def n_residual(self) -> int:
         """Points of the residual block."""
         return self.points["residual"].shape[-2]
@@ -325,14 +286,12 @@ class PINN:
         self.layout = Layout.of([(len(block.points), block.derivatives) for block in blocks.values()])
         self._seed = self.layout.seed(torch.cat(list(self.points.values())))  # [n_rows, 2], or [M, n_rows, 2] if moved
 
-    def _take(self, index: Tensor | slice) -> PINN:
-        other = copy.copy(self)
-        other.coefficients = self.coefficients[index]
+    def _take(self, rows: Tensor | slice) -> Self:
+        other = super()._take(rows)
         if self._seed.dim() == 3:
-            other._seed = self._seed[index]
-            other.points = self.points | {"residual": self.points["residual"][index]}
-        if self.augmentation is not None:
-            other.augmentation = self.augmentation.take(index)
+            on = self._on(rows)
+            other._seed = self._seed[on]
+            other.points = self.points | {"residual": self.points["residual"][on]}
         return other
 
     def _workspace(self, capacity: int) -> JetWorkspace | EagerJets:
@@ -352,17 +311,6 @@ class PINN:
             jets[name] |= {key: d[:, start:stop] for key, d in derivatives.items() if stop <= d.shape[1]}
             start = stop
         return self.system.residuals(jets, self.points, self.coefficients[:, None])
-
-    def _with_decay(self, loss: Tensor, params: Tensor) -> Tensor:
-        if self.augmentation is None:
-            return loss
-        return loss + self.augmentation.decay * params.square().sum(dim=1)
-
-    def _total(self, residuals: dict[str, Tensor]) -> Tensor:
-        """The loss without what depends on the parameters alone, ``[M]``."""
-        if self.augmentation is not None:
-            return self.augmentation.total(residuals)
-        return plain(residuals)
 
 
 def _groups(m: int, size: int) -> list[slice]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from sciml_lib.checks import settle
 from sciml_lib.errors import UserError, unknown
 from sciml_lib.optim import LBFGS, Status
-from sciml_lib.problems import Problem
+from sciml_lib.problems import Constrained, Objective, Problem
 from sciml_lib.strategies.calls import CallsState
 
 CONDITIONS = "conditions"
@@ -64,6 +65,9 @@ class AugmentedLagrangian:
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
+        settle(self, whole_numbers=("outer",), reals=("penalty", "growth"))
+        if isinstance(self.constrained, str):
+            raise UserError(f"constrained={self.constrained!r} is one name; write ({self.constrained!r},)")
         if self.outer < 1 or not self.penalty > 0:
             raise UserError(
                 f"AugmentedLagrangian needs outer >= 1 and penalty > 0, not {self.outer} and {self.penalty}; try 50 and 2"
@@ -76,20 +80,35 @@ class AugmentedLagrangian:
             raise UserError("weight and decay list pairs (coefficient, value) with values that are not negative")
 
     @property
-    def expected_evaluations(self) -> int:
+    def words(self) -> str:
+        """What it does, with its numbers, as part of a sentence."""
+        names = {CONDITIONS: "boundary and initial terms", "residual": "the equation"}
+        blocks = " and ".join(names.get(name, name) for name in self.constrained)
+        calls = f"{self.outer:,} {'call' if self.outer == 1 else 'calls'}"
+        decay = f"; weight decay {_table_words(self.decay)}" if any(value for _, value in self.decay) else ""
+        return (
+            f"{calls} of {self.inner.words} on an augmented Lagrangian (constraints: {blocks}; penalty from {self.penalty:g}, "
+            f"times {self.growth:g} a call; weight of the rest {_table_words(self.weight)}{decay})"
+        )
+
+    def expected_evaluations(self, problem: Problem) -> int:
         """Evaluations that one member will ask for at most."""
-        return self.outer * self.inner.expected_evaluations
+        return self.outer * self.inner.expected_evaluations(problem)
 
     def bytes_per_member(self, problem: Problem) -> int:
         """Memory of one member's state."""
         return self.inner.bytes_per_member(problem)
 
     def check(self, problem: Problem) -> None:
-        """Refuses a problem that has no such blocks.
+        """Refuses a problem without residual blocks, or without these.
 
         Raises:
-            UserError: names the blocks there are.
+            UserError: names the blocks there are, or says what would fit.
         """
+        if not isinstance(problem, Constrained):
+            raise UserError(
+                "an augmented Lagrangian needs residuals point by point, and this problem has none; choose another strategy"
+            )
         self._blocks(problem)
 
     def init(self, problem: Problem, params: Tensor, seeds: Sequence[int] | None = None) -> AugmentedLagrangianState:
@@ -129,7 +148,7 @@ class AugmentedLagrangian:
         state.multipliers[on] += state.penalty[on][:, None] * g
         state.penalty[on] *= self.growth
 
-    def _view(self, problem: Problem, state: AugmentedLagrangianState) -> Problem:
+    def _view(self, problem: Problem, state: AugmentedLagrangianState) -> Objective:
         weight, decay = (_by_coefficient(table, problem.coefficients) for table in (self.weight, self.decay))
         return problem.augmented(self._blocks(problem), state.multipliers, state.penalty, weight, decay)
 
@@ -149,3 +168,9 @@ def _by_coefficient(table: Table, coefficients: Tensor) -> Tensor:
     edges = torch.tensor([edge for edge, _ in table[1:]], dtype=torch.float64, device=coefficients.device)
     values = coefficients.new_tensor([value for _, value in table])
     return values[torch.searchsorted(edges, coefficients.double(), right=True)]
+
+
+def _table_words(table: Table) -> str:
+    """A table by coefficient in words."""
+    (_, first), *others = table
+    return f"{first:g}" + "".join(f", {value:g} from coefficient {edge:g} on" for edge, value in others)

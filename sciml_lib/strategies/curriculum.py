@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from sciml_lib.checks import settle
 from sciml_lib.errors import UserError
 from sciml_lib.optim import LBFGS
-from sciml_lib.problems import Problem
+from sciml_lib.problems import Continuable, Problem
 from sciml_lib.strategies.recipe import Phase
 
 
@@ -39,6 +40,7 @@ class Curriculum:
         Raises:
             UserError: if one is not positive.
         """
+        settle(self, whole_numbers=("n_stages",), reals=("step", "start"))
         if self.n_stages < 1 or not self.step > 0:
             raise UserError(
                 f"Curriculum needs n_stages >= 1 and step > 0, not {self.n_stages} and {self.step}; try 140 and 0.5"
@@ -52,16 +54,25 @@ class Curriculum:
         Raises:
             UserError: says what would fit.
         """
+        if not isinstance(problem, Continuable):
+            raise UserError("a curriculum needs other coefficients, and this problem has none; choose another strategy")
         if not problem.coefficient_name:
             raise UserError("a curriculum raises the equation's coefficient, and this one has none; choose another strategy")
         highest = problem.coefficients.max().item()
         if highest > self.top * (1 + 1e-6):
             enough = math.ceil((highest - self.first) / self.step)
             raise UserError(
-                f"the curriculum leads up to {problem.coefficient_name}={self.top:g} ({self.n_stages} stages of {self.step:g}) "
-                "and "
-                f"{highest:g} lies above; choose at least n_stages={enough}, or a larger step"
+                f"the curriculum leads up to {problem.coefficient_name}={self.top:g} ({self.n_stages} stages of "
+                f"{self.step:g}) and {highest:g} lies above; choose at least n_stages={enough}, or a larger step"
             )
+
+    @property
+    def words(self) -> str:
+        """What it does, with its numbers, as part of a sentence."""
+        return (
+            f"a curriculum of {self.n_stages} stages from coefficient {self.first:g} on, {self.step:g} apart, each of "
+            f"{self.solver.words} on data of its own"
+        )
 
     @property
     def top(self) -> float:

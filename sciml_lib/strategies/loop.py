@@ -18,6 +18,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sciml_lib import checks
+from sciml_lib.errors import UserError
 from sciml_lib.optim import EnsembleState, Status
 from sciml_lib.problems import Problem
 from sciml_lib.strategies.recipe import Phase, Stage, Strategy
@@ -31,7 +33,8 @@ class MemberResult:
 
     Attributes:
         params: final parameters ``[P]``, on the CPU.
-        status: label of the :class:`~sciml_lib.optim.Status` that ended the last stage.
+        status: why it ended: ``diverged`` if its training loss is not finite; else what its evaluation says of it, if it says
+            something (the setup's ``outcomes``); else the label of the :class:`~sciml_lib.optim.Status` of the last stage.
         train_loss: unweighted training loss at ``params``.
         terms: its parts.
         test_error: the problem's test error at ``params``.
@@ -135,7 +138,7 @@ def train(
 
     Args:
         problem: M members.
-        seeds: seeds of their initial parameters, ``[M]``.
+        seeds: seeds of their initial parameters, ``[M]``, integers from 0 to 2**32 - 1.
         strategy: the recipe.
         on_result: called once a member with its index and result. After a resume a member may be reported again that
             was reported since the last checkpoint; its numbers are the same.
@@ -149,17 +152,24 @@ def train(
         clock: what tells the time in seconds.
 
     Raises:
-        UserError: the strategy does not fit the problem; the message says what would.
+        UserError: the strategy does not fit the problem, or an argument is impossible; the message says what would do.
         TimeLimitReached: the deadline passed; the checkpoint is up to date.
         KeyboardInterrupt: as it came, possibly in the middle of a step, so that the last checkpoint is the one to
             go on from.
         OSError: the checkpoint could not be written; the last good one is untouched.
+        Exception: whatever the problem or a stage raises, as it came, even if it is the fault of one member alone: nobody is
+            trained any further. What has been reported stays, and the last checkpoint is the one to go on from. A residual
+            that cannot be computed should rather be NaN; its member then ends as ``diverged``, and the others go on.
     """
+    seeds = checks.seeds("seeds", seeds, len(problem))
+    width = None if width is None else checks.whole("width", width, 1)
+    if not isinstance(strategy, Strategy):
+        raise UserError(f"strategy={strategy!r} is not a strategy; write it like Strategy((Adam(), LBFGS()))")
     strategy.check(problem)
-    identity = _identity(problem, seeds, strategy, width)
+    identity = "" if checkpoint is None else _identity(problem, seeds, strategy, width)
     phases = strategy.phases
     participants = (sum(map(len, phase.groups(problem, seeds))) for phase in phases)
-    expected = sum(n * phase.stage.expected_evaluations for n, phase in zip(participants, phases, strict=True))
+    expected = sum(n * phase.stage.expected_evaluations(problem) for n, phase in zip(participants, phases, strict=True))
     ensemble = _load(checkpoint, identity, problem, phases) or _Ensemble.fresh(problem.init(seeds))
     last_save = clock()
     try:
@@ -277,15 +287,14 @@ def _report(ensemble: _Ensemble, problem: Problem, members: list[int], on_result
     found = problem.select(members).evaluate(params)
     losses = torch.stack(list(found.terms.values())).sum(dim=0)
     for i, member in enumerate(members):
-        status = Status(int(ensemble.status[member]))
-        if status is not Status.DIVERGED and found.left_bounds is not None and found.left_bounds[i]:
-            status = Status.ROLLOUT_DIVERGED
+        status = Status(int(ensemble.status[member])) if torch.isfinite(losses[i]) else Status.DIVERGED
+        outcome = found.outcomes[i] if found.outcomes and status is not Status.DIVERGED else None
         ensemble.finished += 1
         on_result(
             member,
             MemberResult(
                 params=params[i].cpu().clone(),
-                status=status.label,
+                status=outcome or status.label,
                 train_loss=losses[i].item(),
                 terms={name: value[i].item() for name, value in found.terms.items()},
                 test_error=found.test_error[i].item(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -15,11 +15,15 @@ from sciml_lib.optim import EnsembleState
 from sciml_lib.problems import Problem
 
 
+@runtime_checkable
 class Stage(Protocol):
-    """An optimiser with a budget, as the loop uses it."""
+    """An optimiser with a budget, as the loop uses it.
 
-    @property
-    def expected_evaluations(self) -> int:
+    It may also have a method ``check(problem)``, which refuses a problem that it cannot train, and a property ``words``, which
+    says what it does, with its numbers, as part of a sentence.
+    """
+
+    def expected_evaluations(self, problem: Problem) -> int:
         """Evaluations that one member will ask for at most."""
 
     def bytes_per_member(self, problem: Problem) -> int:
@@ -61,7 +65,7 @@ class Phase:
     draw: int = 0
 
     def view(self, problem: Problem) -> Problem:
-        """The problem as the phase sees it."""
+        """The problem as the phase sees it; one with a coefficient needs a :class:`~sciml_lib.problems.Continuable` one."""
         if self.coefficient is None:
             return problem
         here = torch.full_like(problem.coefficients, self.coefficient)
@@ -92,10 +96,16 @@ class Strategy:
         """Checks that there is something to do.
 
         Raises:
-            UserError: if there is no stage, nothing after the last curriculum stage of a curriculum, or something before it.
+            UserError: if there is no stage, or something else among them; if nothing follows a curriculum, or something
+                comes before it.
         """
+        if isinstance(self.stages, str) or not isinstance(self.stages, Iterable):
+            raise UserError(f"stages={self.stages!r} is not a tuple of stages; write them like Strategy((Adam(), LBFGS()))")
+        object.__setattr__(self, "stages", tuple(self.stages))
         if not self.stages:
             raise UserError("a strategy needs at least one stage, such as Strategy((LBFGS(),))")
+        for stage in self.stages:
+            _check_stage(stage)
         if isinstance(self.stages[-1], MultiPhase):
             raise UserError(
                 f"{type(self.stages[-1]).__name__} ends below the members' own coefficients; let a stage follow that trains "
@@ -118,6 +128,12 @@ class Strategy:
             phases += stage.phases if isinstance(stage, MultiPhase) else [Phase(stage)]
         return tuple(phases)
 
+    @property
+    def words(self) -> str:
+        """What it does, stage after stage, as part of a sentence."""
+        parts = [getattr(stage, "words", type(stage).__name__) for stage in self.stages]
+        return " and then ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+
     def check(self, problem: Problem) -> None:
         """Refuses a problem to which a stage cannot be applied.
 
@@ -127,3 +143,22 @@ class Strategy:
         for stage in self.stages:
             if hasattr(stage, "check"):
                 stage.check(problem)
+
+
+def _check_stage(stage: object) -> None:
+    """Refuses what the loop cannot use.
+
+    Raises:
+        UserError: says how to write a stage, or what one of one's own lacks.
+    """
+    if isinstance(stage, MultiPhase) and not isinstance(stage, type):
+        return
+    methods = ("expected_evaluations", "bytes_per_member", "init", "step")
+    lacking = [name for name in methods if not callable(getattr(stage, name, None))]
+    if isinstance(stage, type) or len(lacking) == len(methods):
+        given = f"the class {stage.__name__}" if isinstance(stage, type) else f"{stage!r}"
+        raise UserError(f"{given} is not a stage; write stages like Strategy((Adam(), LBFGS()))")
+    if lacking:
+        raise UserError(
+            f"{type(stage).__name__} is no stage yet; give it the methods {', '.join(lacking)} of sciml_lib.strategies.Stage"
+        )

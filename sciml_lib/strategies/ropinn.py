@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sciml_lib.checks import settle
 from sciml_lib.errors import UserError
 from sciml_lib.optim import LBFGS, Status
-from sciml_lib.problems import CollocationProblem, Problem
-from sciml_lib.problems.base import Objective
+from sciml_lib.problems import Movable, Objective, Problem
 from sciml_lib.strategies.calls import CallsState
 
 SMALLEST = 1e-6
@@ -64,6 +64,7 @@ class RoPINN:
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
+        settle(self, whole_numbers=("calls", "window"), reals=("initial_region", "max_region"))
         if self.calls < 1 or self.window < 1:
             raise UserError(f"RoPINN needs calls >= 1 and window >= 1, not {self.calls} and {self.window}; try 1000 and 5")
         if not 0 < self.initial_region <= self.max_region:
@@ -73,9 +74,18 @@ class RoPINN:
             )
 
     @property
-    def expected_evaluations(self) -> int:
+    def words(self) -> str:
+        """What it does, with its numbers, as part of a sentence."""
+        n = self.solver.max_iterations
+        return (
+            f"{self.calls:,} calls of {n:,} {'iteration' if n == 1 else 'iterations'} of L-BFGS on points that wander in a "
+            f"region of {self.initial_region:g} at first and {self.max_region:g} at most (calibrated on the last "
+            f"{self.window} calls)"
+        )
+
+    def expected_evaluations(self, problem: Problem) -> int:
         """Evaluations that one member will ask for at most, up to one line search a call."""
-        return self.calls * self.solver.expected_evaluations
+        return self.calls * self.solver.expected_evaluations(problem)
 
     def bytes_per_member(self, problem: Problem) -> int:
         """Memory of one member's state."""
@@ -87,7 +97,7 @@ class RoPINN:
         Raises:
             UserError: says what would fit, or how large it may be.
         """
-        if not isinstance(problem, CollocationProblem):
+        if not isinstance(problem, Movable):
             raise UserError(
                 "RoPINN moves collocation points, and these members have none; choose another strategy, such as L-BFGS"
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from sciml_lib.optim import Exponential
 from sciml_lib.strategies import LBFGS, NNCG, AugmentedLagrangian, Curriculum, MiniBatchAdam, Strategy
 
 # --- Row L-BFGS: learning rate 1, 1,000 epochs, history 50, tolerances 1e-7 and 1e-9, full batch ---
@@ -23,7 +24,7 @@ INNER = replace(TABLE_4_LBFGS, max_iterations=500, max_evaluations=625)  # rows 
 TINY = replace(TABLE_4_LBFGS, max_iterations=5, max_evaluations=6)
 
 # --- Row Adam: learning rate 1e-3, 600 epochs, batches of 32; updates an epoch and decay are the released code's ---
-TABLE_4_ADAM = MiniBatchAdam(epochs=600, batch_size=32, updates=13, learning_rate=1e-3, decay=0.995)
+TABLE_4_ADAM = MiniBatchAdam(epochs=600, batch_size=32, updates=13, learning_rate=1e-3, schedule=Exponential(0.995))
 
 # --- Row ALM: 50 x 500, penalty 1.05^50; weight 10 of the data and the history that is kept are the released code's ---
 TABLE_4_ALM = AugmentedLagrangian(
@@ -77,8 +78,8 @@ ROWS = {
     "adam": ADAM,
     "adam-plain": Row(
         words="Adam on mini-batches, the paper's text to the letter",
-        paper=Strategy((replace(TABLE_4_ADAM, decay=1.0, repeat=False),)),
-        smoke=Strategy((replace(TABLE_4_ADAM, epochs=2, decay=1.0, repeat=False),)),
+        paper=Strategy((replace(TABLE_4_ADAM, updates=None, schedule=None),)),
+        smoke=Strategy((replace(TABLE_4_ADAM, epochs=2, updates=None, schedule=None),)),
         reading="An epoch is one pass through a run's own batches and the learning rate stays: the text, and no more.",
     ),
     "lbfgs": Row(

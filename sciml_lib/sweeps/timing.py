@@ -148,7 +148,7 @@ def _seconds_a_run(plan: Plan, cells: Sequence[Cell], device: torch.device, limi
     # Members that share a slot are trained once.
     whole, seeds = plan.problem(cells, device), [cell.seed for cell in cells]
     slots = ((phase.stage, len(phase.groups(whole, seeds))) for phase in plan.strategy.phases)
-    return sum(n * rates[type(stage)] * stage.expected_evaluations for stage, n in slots) / len(cells)
+    return sum(n * rates[type(stage)] * stage.expected_evaluations(whole) for stage, n in slots) / len(cells)
 
 
 def _seconds_an_evaluation(phase: Phase, problem: Problem, limit: float) -> float:
