@@ -34,7 +34,7 @@ $(READY): requirements.txt pyproject.toml
 
 book: $(READY)
 	@$(BIN)/python -m sciml_lib.chapters refresh
-	@$(BIN)/jupyter-book build . -W --keep-going --all --quiet
+	@MPLCONFIGDIR="$(CURDIR)/_build/.matplotlib" $(BIN)/jupyter-book build . -W --keep-going --all --quiet
 	@echo
 	@echo "The book is ready: open $(CURDIR)/$(HTML)"
 
