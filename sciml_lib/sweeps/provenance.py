@@ -34,9 +34,7 @@ _CALL = {"started": DATE, "ended": DATE, "device": TEXT, "versions": VERSIONS, "
 
 
 def _are_calls(value: Any) -> bool:
-    return (
-        isinstance(value, list) and value != [] and all(isinstance(c, dict) and not keeper.first_wrong(c, _CALL) for c in value)
-    )
+    return isinstance(value, list) and all(isinstance(one, dict) and not keeper.first_wrong(one, _CALL) for one in value)
 
 
 CALLS: keeper.Kind = ("a list of calls", _are_calls)
