@@ -224,6 +224,12 @@ def test_archive_moves_and_deletes_nothing(tmp_path: Path) -> None:
     assert store.archive(SWEEP, "smoke", tmp_path) is None
 
 
+def test_stores_that_are_put_aside_in_one_second_are_all_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "now", lambda: "2026-05-01T12:00:00+00:00")
+    places = [(write(tmp_path, count), store.archive(SWEEP, "smoke", tmp_path))[1] for count in (1, 2, 3)]
+    assert [len((place / "cells.csv").read_text().splitlines()) for place in places] == [2, 3, 4]
+
+
 def test_a_second_process_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     code = (
         "import sys; from sciml_lib.sweeps.store import Writer; from sciml_lib.errors import UserError\n"

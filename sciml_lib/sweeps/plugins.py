@@ -53,7 +53,8 @@ def load_installed() -> None:
             module = entry.load()
         except Exception as error:  # whatever somebody else's package raises
             raise UserError(
-                f"the package that offers the sweeps {entry.value} cannot be imported ({_in_a_line(error)}); mend or uninstall it"
+                f"the package that offers the sweeps {entry.value} cannot be imported ({_in_a_line(error)}); mend or "
+                "uninstall it"
             ) from error
         for sweep in _sweeps(module):
             _LOADED.setdefault(catalog.register(sweep).id, "")

@@ -255,10 +255,12 @@ def archive(sweep: Sweep | str, profile: str = "laptop", runs: str | os.PathLike
     if not folder.exists():
         return None
     date = keeper.now()[:19].replace(":", "-")
-    target = places.runs_folder(job.runs) / ARCHIVE / plan.sweep.id / f"{plan.profile}-{date}"
+    target, again = places.runs_folder(job.runs) / ARCHIVE / plan.sweep.id / f"{plan.profile}-{date}", 2
     try:
         with keeper.locked(folder):
             target.parent.mkdir(parents=True, exist_ok=True)
+            while target.exists():  # another one was put aside in the same second
+                target, again = target.with_name(f"{plan.profile}-{date}-{again}"), again + 1
             os.rename(folder, target)
     except OSError as error:
         raise UserError(f"cannot move {folder} to {target}: {error.strerror or error}; move it by hand") from error
