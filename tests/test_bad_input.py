@@ -1119,8 +1119,10 @@ def test_odd_folders_that_are_right_are_taken(tmp_path: Path, trained: Path, mon
     assert sciml_lib.load(TINY, "smoke", "~/with space").attrs["cells_done"] == 8
     monkeypatch.setenv("SCIML_RUNS", "~/with space")
     assert places.runs_folder() == tmp_path / "with space"
+    monkeypatch.delenv("SCIML_RUNS")
+    default = places.runs_folder()
     monkeypatch.setenv("SCIML_RUNS", "")
-    assert places.runs_folder() == places.provenance.ROOT / "runs"
+    assert places.runs_folder() == default
 
 
 # --- the same in a script or a notebook ----------------------------------------------------------------------------

@@ -308,8 +308,10 @@ def test_a_copy_in_another_repository_is_of_no_commit(installed: Path) -> None:
     assert provenance.in_checkout() and provenance.commit() == ""
 
 
-def test_runs_of_a_clone_are_in_the_clone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_of_a_clone_are_in_the_clone() -> None:
     root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        pytest.skip("this is not a clone")
     assert places.runs_folder() == root / "runs"
     head = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True)
     assert provenance.commit() == head.stdout.strip()
