@@ -39,10 +39,10 @@ class _Group(click.Group):
                 warnings.showwarning = _show_warning
                 return super().invoke(ctx)
         except UserError as error:
-            click.echo(f"error: {error}", err=True)
+            _say(f"error: {error}")
             ctx.exit(2)
         except OSError as error:  # whatever no room has worded
-            click.echo(f"error: {error.filename or 'a file'}: {error.strerror or error}; see to it and try again", err=True)
+            _say(f"error: {error.filename or 'a file'}: {error.strerror or error}; see to it and try again")
             ctx.exit(2)
         except KeyboardInterrupt:
             click.echo("stopped by Ctrl-C; every run that ended is stored: give the same command again to go on", err=True)
@@ -57,7 +57,12 @@ class _Group(click.Group):
 
 def _show_warning(message: Warning | str, *_: Any) -> None:
     """A warning as a line for a person, without the line of source that raised it."""
-    click.echo(f"warning: {message}", err=True)
+    _say(f"warning: {message}")
+
+
+def _say(sentence: str) -> None:
+    """Prints a line to stderr; whatever a terminal would obey, such as a line end in the name of a file, is spelled out."""
+    click.echo("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in sentence), err=True)
 
 
 class _Duration(click.ParamType):
@@ -248,7 +253,7 @@ def status(sweep: str | None, profile: str | None, device: str, runs: str | None
             except UserError as error:
                 if sweep and profile:
                     raise
-                click.echo(f"{one.id}, {name}: error: {error}", err=True)
+                _say(f"{one.id}, {name}: error: {error}")
                 wrong += 1
     if wrong:
         sys.exit(2)

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 MOST_NAMES = 12
 """No error lists more valid names than these: the nearest stand before them."""
 
+LONGEST_NAME = 100
+"""No error repeats more characters of a name than these."""
+
 
 class UserError(ValueError):
     """Something the caller asked for cannot be done; the message says in one sentence what to do instead."""
@@ -21,8 +24,9 @@ def unknown(kind: str, got: object, choices: Iterable[object]) -> UserError:
         got: the name that was given.
         choices: the valid names.
     """
-    names = [str(choice) for choice in choices]
-    nearest = difflib.get_close_matches(str(got), names, n=3, cutoff=0.4)
+    names, name = [str(choice) for choice in choices], str(got)
+    name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+    nearest = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
     shown = ", ".join(names[:MOST_NAMES]) + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
-    return UserError(f"unknown {kind} {str(got)!r}: {hint}the valid ones are {shown}")
+    return UserError(f"unknown {kind} {name!r}: {hint}the valid ones are {shown}")

@@ -10,11 +10,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import stat
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -31,6 +32,34 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
+
+Kind = tuple[str, Callable[[Any], bool]]
+"""What an entry of a JSON file has to be: in words, and how to tell."""
+
+
+def _is_text_by_text(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(one, str) for pair in value.items() for one in pair)
+
+
+def _is_commit(value: Any) -> bool:
+    return isinstance(value, str) and (not value or re.fullmatch(r"[0-9a-f]{40}", value) is not None)
+
+
+def _is_date(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and datetime.fromisoformat(value) is not None
+    except ValueError:
+        return False
+
+
+TEXT: Kind = ("a text", lambda value: isinstance(value, str))
+OBJECT: Kind = ("an object", lambda value: isinstance(value, dict))
+WHOLE: Kind = ("a whole number", lambda value: type(value) is int)
+NAMES: Kind = ("a list of names", lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value))
+FINGERPRINTS: Kind = ("a list of fingerprints", lambda value: NAMES[1](value) and bool(value))
+VERSIONS: Kind = ("versions by package", _is_text_by_text)
+COMMIT: Kind = ("a commit", _is_commit)
+DATE: Kind = ("a date", _is_date)
 
 LOCK = ".lock"
 """Lock file where a folder itself cannot be locked."""
@@ -100,15 +129,19 @@ def read_bytes(path: Path) -> bytes | None:
         return path.read_bytes()
 
 
-def read_json(path: Path, remedy: str) -> dict[str, Any] | None:
+def read_json(
+    path: Path, remedy: str, expected: Mapping[str, Kind] | None = None, optional: Collection[str] = ()
+) -> dict[str, Any] | None:
     """The JSON object in a file; None if there is no such file.
 
     Args:
         path: the file.
         remedy: what to do about a damaged one, as the end of a sentence.
+        expected: its entries, and what each has to be; there may be more.
+        optional: those that may be missing.
 
     Raises:
-        UserError: if it cannot be read, or is no JSON object.
+        UserError: if it cannot be read, is no JSON object, or an entry is missing or of another kind.
     """
     data = read_bytes(path)
     if data is None:
@@ -119,7 +152,20 @@ def read_json(path: Path, remedy: str) -> dict[str, Any] | None:
         raise UserError(f"{path} is damaged (it is not JSON); {remedy}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} is damaged (it is not a JSON object); {remedy}")
+    wrong = first_wrong(content, expected or {}, optional)
+    if wrong:
+        raise UserError(f"{path} is damaged ({wrong[0]!r} is missing or is not {wrong[1]}); {remedy}")
     return content
+
+
+def first_wrong(
+    content: Mapping[str, Any], expected: Mapping[str, Kind], optional: Collection[str] = ()
+) -> tuple[str, str] | None:
+    """The first entry that is missing or not what it has to be, and in words what it has to be; None if all are right."""
+    for name, (words, fits) in expected.items():
+        if not fits(content[name]) if name in content else name not in optional:
+            return name, words
+    return None
 
 
 def dumped(content: dict[str, Any]) -> bytes:
@@ -144,7 +190,10 @@ def read_npz(path: Path, remedy: str) -> dict[str, NDArray]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:  # NumPy would also open a single array, or a pickle
             archive.testzip()
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            found = {name: archive[name] for name in archive.files}
+        if not all(isinstance(array, np.ndarray) for array in found.values()):
+            raise TypeError  # NumPy hands out the bytes of a file that is no array
+        return found
     except (
         *(ValueError, KeyError, EOFError, TypeError, OverflowError, MemoryError, SyntaxError, tokenize.TokenError),
         *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, NotImplementedError, RuntimeError),

@@ -134,42 +134,6 @@ def test_restart_puts_the_runs_aside_and_mends_a_manifest(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("run pinn/convection/lbfg", "unknown sweep 'pinn/convection/lbfg': did you mean pinn/convection/lbfgs"),
-        ("run pinn/convection/lbfgs --profile lap", "unknown profile 'lap': did you mean laptop"),
-        ("run pinn/convection/lbfgs --device gpu", "unknown device 'gpu'"),
-        ("run pinn/convection/tiny -p smoke --seeds 0", "seeds=0 is impossible: 2 seeds are planned"),
-        ("run pinn/convection/tiny -p smoke --seeds -1", "seeds=-1 is impossible"),
-        ("run pinn/convection/tiny -p smoke --seeds 3", "choose between 1 and 2"),
-        ("run pinn/convection/tiny -p smoke --time-limit '9 parsecs'", "--time-limit '9 parsecs' is not a time"),
-        ("run pinn/convection/tiny -p smoke --time-limit 0", "--time-limit '0' leaves no time"),
-        ("run pinn/convection/tiny -p smoke --time-limit -5m", "--time-limit '-5m' is not a time"),
-        ("run pinn/convection/tiny -p smoke -q --runs /dev/null", "/dev/null is a file, not a folder of runs"),
-        ("run pinn/convection/tiny -p smoke -q --runs /proc/none", "cannot write to /proc/none"),
-        ("status pinn/konvection/lbfgs", "unknown sweep"),
-        ("status pinn/convection/lbfgs --profile huge", "unknown profile 'huge'"),
-        ("status --device warp", "unknown device"),
-        ("chapter pinn_convektion -o out.ipynb", "unknown chapter 'pinn_convektion': did you mean pinn_convection"),
-        ("chapter pinn_convection -p profile smoke -p profile paper -o out.ipynb", "-p profile is given twice"),
-    ],
-)
-def test_nonsense_is_refused_in_one_sentence(line: str, words: str) -> None:
-    assert words in refused(line)
-
-
-def test_device_cuda_without_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert "device=cuda asks for a GPU and PyTorch finds none" in refused("run pinn/convection/tiny --device cuda -p smoke")
-
-
-@pytest.mark.parametrize("line", ["stat", "run", "run a b", "run pinn/convection/tiny --seeds many", "--hepl"])
-def test_wrong_usage_is_refused_without_a_traceback(line: str) -> None:
-    result = typed(line)
-    assert result.exit_code == 2 and "Traceback" not in result.output and "Error: " in result.stderr
-
-
-@pytest.mark.parametrize(
     ("text", "seconds"),
     [("90", 90), ("90s", 90), ("9m", 540), ("1.5h", 5400), ("1h30m", 5400), ("1h 30m", 5400), ("2D", 172_800)],
 )

@@ -136,19 +136,6 @@ def test_a_line_that_was_cut_off_is_measured_again(plan: Plan, kept: int) -> Non
     assert file_of(plan).read_text().startswith("".join(lines)) and file_of(plan).read_text().count("\n") == RUNS + 1
 
 
-@pytest.mark.parametrize("damage", ["lambda_max", "\x00", "0.5,10", "0.5,10,0,a,b,c,d,e,f,g,h\n0.5,10,1"])
-def test_a_damaged_file_is_refused_and_says_that_nothing_trained_is_lost(plan: Plan, damage: str) -> None:
-    measure()
-    text = file_of(plan).read_text()
-    head, *lines = text.splitlines()
-    file_of(plan).write_text("\n".join([damage if damage == "lambda_max" else head, damage, *lines]) + "\n")
-    for refused in (measure, lambda: sciml_lib.load(TINY.id, "smoke"), lambda: curvature.spent(Job(plan))):
-        with pytest.raises(
-            UserError, match=r"is damaged \(.*\); move it away and measure again with `.*`: nothing that was trained is in it"
-        ):
-            refused()
-
-
 def test_networks_that_are_not_finite_or_not_stored_are_left_out(plan: Plan) -> None:
     gone, broken = plan.cells[0], plan.cells[1]
     size = plan.sweep.setup.network(plan.sweep.system).n_params
@@ -161,13 +148,6 @@ def test_networks_that_are_not_finite_or_not_stored_are_left_out(plan: Plan) -> 
     assert left(plan) == 0
     data = load_measured(TINY.id, "smoke", device="cpu")
     assert int(data["lambda_max"].isnull().sum()) == 2
-
-
-def test_a_sweep_that_is_unknown_or_empty_is_refused(plan: Plan) -> None:
-    with pytest.raises(UserError, match="unknown sweep 'pinn/convection/tinny'"):
-        curvature.measure("pinn/convection/tinny", "smoke")
-    with pytest.raises(UserError, match=r"no runs of pinn/convection/tiny, profile laptop, are stored in .*; train them with"):
-        curvature.measure(TINY.id, "laptop")
 
 
 def test_columns_appear_once_something_is_measured(plan: Plan) -> None:

@@ -192,54 +192,12 @@ def test_a_cut_before_the_first_item_leaves_no_item_without_a_manifest(
     assert run(made, tmp_path) == (6, 6) and len(studies.load(made, "laptop", tmp_path).items) == 6
 
 
-def _flip(content: bytes) -> bytes:
-    """One byte of the compressed numbers is another."""
-    return content[:80] + bytes([content[80] ^ 255]) + content[81:]
-
-
-@pytest.mark.parametrize("damage", [lambda b: b"", lambda b: b"nonsense", lambda b: b[: len(b) // 2], _flip])
-def test_a_damaged_item_is_named(made: Made, tmp_path: Path, damage: Any) -> None:
-    run(made, tmp_path)
-    path = tmp_path / f"studies/made/laptop/{made.items('laptop')[1].key}.npz"
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(UserError, match="is damaged") as caught:
-        studies.load(made, "laptop", tmp_path)
-    sentence = str(caught.value)
-    assert str(path) in sentence and "remove it and give `python -m sciml_lib study made --profile laptop --runs" in sentence
-    path.unlink()
-    assert run(made, tmp_path) == (1, 6) and len(studies.load(made, "laptop", tmp_path).items) == 6
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "7", '{"recipe_hash": "x"}', "same"])
-def test_a_damaged_manifest_is_named(made: Made, tmp_path: Path, content: str) -> None:
-    run(made, tmp_path)
-    path = tmp_path / "studies/made/laptop/manifest.json"
-    whole = json.loads(path.read_text())
-    path.write_text(json.dumps({"recipe_hash": whole["recipe_hash"]}) if content == "same" else content)
-    for look in (lambda: studies.load(made, "laptop", tmp_path), lambda: run(made, tmp_path)):
-        with pytest.raises(UserError, match=r"manifest\.json is damaged.*; restore it, or move the folder away"):
-            look()
-
-
 @pytest.mark.parametrize("complete", [True, False])
 def test_items_of_another_recipe_are_refused(tmp_path: Path, complete: bool) -> None:
     run(Made(), tmp_path, time_limit=None if complete else 10.0)
     for look in (lambda: studies.load(Made(2.0), "laptop", tmp_path), lambda: run(Made(2.0), tmp_path)):
         with pytest.raises(UserError, match="was made with other numbers than the study made or its sweeps have now"):
             look()
-
-
-def test_unknown_names_are_refused_with_the_known_ones(made: Made, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="unknown study 'spectre': did you mean spectra"):
-        studies.get("spectre")
-    for look in (studies.load, studies.load_or_run, studies.run):
-        with pytest.raises(UserError, match="unknown profile 'lapto': did you mean laptop"):
-            look(made, "lapto", runs=tmp_path)
-    for look in (studies.load_or_run, studies.run):
-        with pytest.raises(UserError, match="unknown device 'gpu'"):
-            look(made, "laptop", runs=tmp_path, device="gpu")
-    with pytest.raises(UserError, match="compute it with `python -m sciml_lib study made --profile laptop --runs"):
-        studies.load_or_run(made, "laptop", runs=tmp_path)
 
 
 def test_what_cannot_be_written_is_one_sentence(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -512,21 +470,3 @@ def test_the_command_computes_a_study(smoke: dict[str, Results], folder: Path, m
     for item, arrays in smoke["spectra"].items.items():
         for name, values in arrays.items():
             np.testing.assert_array_equal(again.items[item][name], values)
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("study spectre", "unknown study 'spectre': did you mean spectra"),
-        ("study spectra --profile lap", "unknown profile 'lap': did you mean laptop"),
-        ("study spectra --device gpu", "unknown device 'gpu'"),
-        ("study spectra --time-limit soon", "--time-limit 'soon' is not a time"),
-        ("study surfaces -p smoke -q --device cpu", "train it with `python -m sciml_lib run pinn/convection/lbfgs"),
-        ("study jumps -p smoke -q --device cpu --runs /dev/null", "/dev/null is a file, not a folder of runs"),
-    ],
-)
-def test_a_study_that_cannot_be_is_refused(line: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SCIML_RUNS", str(tmp_path))
-    result = typed(line)
-    assert result.exit_code == 2 and result.stdout == ""
-    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1 and words in result.stderr

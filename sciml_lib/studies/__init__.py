@@ -17,7 +17,7 @@ def get(name: str) -> Study:
     Raises:
         UserError: if there is none.
     """
-    if name not in STUDIES:
+    if not isinstance(name, str) or name not in STUDIES:
         raise unknown("study", name, STUDIES)
     return STUDIES[name]
 

@@ -9,6 +9,7 @@ it was.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 import warnings
@@ -446,6 +447,20 @@ def _is_fresh(study: Study, item: Item, folder: Path, context: Context, command_
     return now is None or str(_read(path, command_line)[NETWORKS]) == now
 
 
+def _are_seconds(value: Any) -> bool:
+    return isinstance(value, dict) and all(type(one) in (int, float) and 0 <= one < math.inf for one in value.values())
+
+
+_EXPECTED = {
+    "recipe": keeper.OBJECT,
+    "recipe_hash": keeper.TEXT,
+    "created": keeper.DATE,
+    "updated": keeper.DATE,
+    "calls": ("a list of calls", lambda value: provenance.CALLS[1](value) and bool(value)),
+    "seconds": ("seconds by item", _are_seconds),
+}
+
+
 def _code(study: Study, profile: str) -> tuple[type | str, ...]:
     return tuple(part for plan in study.plans(profile) for part in plan.code)
 
@@ -459,13 +474,9 @@ def _manifest(study: Study, profile: str, folder: Path, command_line: str) -> di
     """The manifest, None if there is none."""
     path = folder / MANIFEST
     remedy = f"restore it, or move the folder away and give `{command_line}`"
-    content = keeper.read_json(path, remedy)
+    content = keeper.read_json(path, remedy, _EXPECTED)
     if content is None:
         return None
-    fits = isinstance(content.get("seconds"), dict) and isinstance(content.get("calls"), list) and content["calls"]
-    fits = fits and all(isinstance(one, dict) and {"device", "versions", "commit"} <= set(one) for one in content["calls"])
-    if not fits or not {"recipe", "recipe_hash", "created", "updated"} <= set(content):
-        raise UserError(f"{path} is damaged; {remedy}")
     if content["recipe_hash"] != _recipe_hash(study, profile):
         raise UserError(
             f"{path} was made with other numbers than the study {study.id} or its sweeps have now; move the folder away and "

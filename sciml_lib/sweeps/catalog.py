@@ -332,22 +332,23 @@ SWEEPS: dict[str, Sweep] = {
 _OWN: dict[str, Sweep] = {}
 
 
-def register(sweep: Sweep) -> Sweep:
-    """Adds a sweep of one's own to the catalog of this process, so that it can be named by its id.
+def register(*sweeps: Sweep) -> Sweep:
+    """Adds sweeps of one's own to the catalog of this process, so that they can be named by their ids.
 
     Returns:
-        The sweep.
+        The last one.
 
     Raises:
-        UserError: if it is none, or another sweep has its id.
+        UserError: if one is none, or another sweep has its id; then none is added.
     """
-    if not isinstance(sweep, Sweep):
-        raise UserError(f"{sweep!r} is not a sweep; make one with Sweep(id=..., system=..., strategy=..., ...)")
-    known = {**SWEEPS, **_OWN}.get(sweep.id)
-    if known is not None and known is not sweep and known != sweep:
-        raise UserError(f"another sweep is called {sweep.id} already; give yours another id")
-    _OWN[sweep.id] = sweep
-    return sweep
+    known = {**SWEEPS, **_OWN}
+    for sweep in sweeps:
+        if not isinstance(sweep, Sweep):
+            raise UserError(f"{sweep!r} is not a sweep; make one with Sweep(id=..., system=..., strategy=..., ...)")
+        if known.setdefault(sweep.id, sweep) != sweep:
+            raise UserError(f"another sweep is called {sweep.id} already; give yours another id")
+    _OWN.update({sweep.id: sweep for sweep in sweeps})
+    return sweeps[-1]
 
 
 def ids() -> tuple[str, ...]:

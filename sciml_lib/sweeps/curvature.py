@@ -7,8 +7,7 @@ that it was measured at; where these have changed since, it counts as not measur
 
 from __future__ import annotations
 
-import csv
-import io
+import math
 import os
 import time
 import warnings
@@ -26,7 +25,7 @@ from sciml_lib.errors import UserError
 from sciml_lib.landscape import HessianOperator, hutch_pp, lanczos, power_iteration
 from sciml_lib.sweeps import dataset, provenance, store
 from sciml_lib.sweeps.job import Job
-from sciml_lib.sweeps.rows import Row, count, number
+from sciml_lib.sweeps.rows import Row, count, device, number
 from sciml_lib.sweeps.spec import Cell, Sweep
 from sciml_lib.sweeps.store import Stored
 
@@ -206,19 +205,20 @@ def _lines_of(job: Job) -> list[_Line]:
         return []
     planned, found = set(job.plan.cells), {}
     try:
-        lines = list(csv.reader(io.StringIO(data.decode("utf-8"), newline="")))
-        if not lines or tuple(lines[0]) != COLUMNS:
+        head, *lines = _whole(data).decode("utf-8").split("\n")[:-1] or [""]
+        if tuple(head.removesuffix("\r").split(",")) != COLUMNS:
             raise ValueError("the columns are not those of this version")
-        for place, fields in enumerate(lines[1:], start=2):
-            if len(fields) != len(COLUMNS) and place == len(lines):
-                break
-            line = _parse(fields)
-            if line.cell not in planned:
-                raise ValueError(f"line {place}: its run is not in the plan")
-            if line.cell in found:
-                raise ValueError(f"line {place}: its run was measured already in an earlier line")
+        for place, text in enumerate(lines, start=2):
+            try:
+                line = _parse(text)
+                if line.cell not in planned:
+                    raise ValueError("its run is not in the plan")
+                if line.cell in found:
+                    raise ValueError("its run was measured already in an earlier line")
+            except ValueError as error:
+                raise ValueError(f"line {place}: {error}") from None
             found[line.cell] = line
-    except (ValueError, csv.Error) as error:
+    except ValueError as error:
         reason = "it is not text" if isinstance(error, UnicodeDecodeError) else str(error)
         raise UserError(
             f"{path} is damaged ({reason}); move it away and measure again with `{job.typed('measure')}`: nothing that was "
@@ -227,17 +227,26 @@ def _lines_of(job: Job) -> list[_Line]:
     return list(found.values())
 
 
-def _parse(fields: Sequence[str]) -> _Line:
+def _whole(data: bytes) -> bytes:
+    """The lines that have their ends; what follows was cut off while it was written."""
+    return data[: data.rfind(b"\n") + 1]
+
+
+def _parse(line: str) -> _Line:
     """One line; a ValueError says what is wrong with it."""
+    fields = line.removesuffix("\r").split(",")
     if len(fields) != len(COLUMNS):
-        raise ValueError(f"a line has {len(fields)} fields and not {len(COLUMNS)}")
+        raise ValueError(f"it has {len(fields)} fields and not {len(COLUMNS)}")
     text = dict(zip(COLUMNS, fields, strict=True))
     cell = Cell(number(text, "coefficient"), count(text, "n_data"), count(text, "seed"))
-    numbers = {name: number(text, name) for name in QUANTITIES}
-    seconds = number(text, "seconds")
-    if not np.isfinite([seconds, *numbers.values()]).all() or seconds < 0:
-        raise ValueError("a number is not finite")
-    return _Line(cell, numbers, seconds, text["params"])
+    numbers = {name: number(text, name) for name in (*QUANTITIES, "seconds")}
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{name}={text[name]!r} is not finite")
+        if value < 0 and name in ("lambda_max_residual", "trace_error", "seconds"):
+            raise ValueError(f"{name}={text[name]!r} is negative")
+    device(text)
+    return _Line(cell, numbers, numbers.pop("seconds"), text["params"])
 
 
 def _parameters(job: Job) -> dict[Cell, torch.Tensor]:
@@ -274,8 +283,9 @@ def _lines(job: Job, rows: Sequence[Row], params: torch.Tensor) -> list[list[obj
     start = time.perf_counter()
     cells = [row.cell for row in rows]
     problem = job.plan.problem(cells, job.target)
-    operator = HessianOperator.of_problem(problem, params.to(problem.device, problem.dtype))
-    check_losses(job, rows, operator.loss)
+    here = params.to(problem.device, problem.dtype)
+    check_losses(job, rows, problem.value(here))
+    operator = HessianOperator.of_problem(problem, here)
     seeds = [cell.seed for cell in cells]
     leading, power = lanczos(operator, seeds=seeds), power_iteration(operator, seeds=seeds)
     trace = hutch_pp(operator, products=TRACE_PRODUCTS, seeds=seeds)
@@ -301,7 +311,7 @@ def check_losses(job: Job, rows: Sequence[Row], losses: torch.Tensor) -> None:
         UserError: names the run, both losses and what to do.
     """
     for row, loss in zip(rows, losses.tolist(), strict=True):
-        if not abs(loss - row.train_loss) <= LOSS_TOLERANCE * max(loss, row.train_loss):
+        if not math.isclose(loss, row.train_loss, rel_tol=LOSS_TOLERANCE) or math.isinf(loss):
             cell = row.cell
             raise UserError(
                 f"the parameters stored for {job.plan.sweep.id}, coefficient {cell.coefficient:g}, n_data={cell.n_data}, seed "
@@ -318,11 +328,11 @@ def _tidy(job: Job) -> None:
         keeper.replace(path, _text([COLUMNS]))
         return
     _, stale = _sorted_out(job)
-    whole = data[: data.rfind(b"\n") + 1]
+    whole = _whole(data)
     if stale:
         gone = {line.cell for line in stale}
-        lines = list(csv.reader(io.StringIO(whole.decode("utf-8"), newline="")))
-        whole = _text([lines[0], *(line for line in lines[1:] if _parse(line).cell not in gone)])
+        head, *lines = whole.decode("utf-8").splitlines(keepends=True)
+        whole = "".join([head, *(line for line in lines if _parse(line.removesuffix("\n")).cell not in gone)]).encode()
     if whole != data:
         keeper.replace(path, whole)
 

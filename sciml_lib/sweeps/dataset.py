@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from numbers import Real
 
 import numpy as np
 import xarray as xr
@@ -82,6 +83,8 @@ def load_or_train(
         KeyboardInterrupt: if training was stopped by Ctrl-C.
     """
     job = Job.of(sweep, profile, runs=runs, device=device, seeds=seeds)
+    if isinstance(max_minutes, bool) or not isinstance(max_minutes, Real) or not max_minutes >= 0:
+        raise UserError(f"max_minutes={max_minutes!r} is impossible; give minutes from 0 on, such as 5")
     return _dataset(job, _trained(job, max_minutes), _seeds_of(job))
 
 

@@ -23,7 +23,7 @@ def resolve(name: str) -> torch.device:
     Raises:
         UserError: if it is no device, or one that is not there.
     """
-    match = re.fullmatch(r"auto|cpu|cuda(?::(\d+))?", str(name))
+    match = re.fullmatch(r"auto|cpu|cuda(?::([0-9]{1,40}))?", str(name))
     if not match:
         raise unknown("device", name, CHOICES)
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -6,6 +6,7 @@ import os
 import shlex
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ class Job:
         """
         job = cls(catalog.get(sweep).at(profile), runs, str(device), seeds, checked_limit(time_limit))
         first_seeds(seeds, len(job.plan.seeds))
+        _ = job.target
         return job
 
     @cached_property
@@ -136,14 +138,16 @@ class Job:
 
     def _call(self, verb: str, *flags: str) -> str:
         """The Python that does it."""
-        options = {"runs": self.runs and str(self.runs), "device": None if self.device == "auto" else self.device}
-        if verb == "run":
-            options["seeds"] = self.seeds
-        given = "".join(f", {name}={value!r}" for name, value in options.items() if value)
+        room, name = ("sciml_lib", verb) if verb in ("run", "measure") else ("sciml_lib.sweeps", verb)
+        given: dict[str, Any] = {"runs": None if self.runs is None else os.fspath(self.runs)}
         if "--restart" in flags:
-            return f"sciml_lib.sweeps.archive(sweep, {self.plan.profile!r}{given and ', runs=' + repr(str(self.runs))})"
-        home = "sciml_lib" if verb == "run" else "sciml_lib.sweeps"
-        return f"{home}.{verb}(sweep, {self.plan.profile!r}{given})"
+            room, name = "sciml_lib.sweeps", "archive"
+        elif verb in ("run", "measure"):
+            given["device"] = None if self.device == "auto" else self.device
+            given["seeds"] = self.seeds if verb == "run" else None
+            given["time_limit"] = self.time_limit
+        options = "".join(f", {option}={value!r}" for option, value in given.items() if value is not None)
+        return f"{room}.{name}(sweep, {self.plan.profile!r}{options})"
 
 
 def words(
@@ -180,6 +184,6 @@ def checked_limit(seconds: float | None) -> float | None:
     """
     if seconds is None:
         return None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
+    if isinstance(seconds, bool) or not isinstance(seconds, Real) or not 0 < seconds < float("inf"):
         raise UserError(f"time_limit={seconds!r} is impossible; give seconds above 0, such as 540")
     return float(seconds)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sciml_lib import keeper
 from sciml_lib.errors import UserError
+from sciml_lib.keeper import COMMIT, DATE, FINGERPRINTS, NAMES, OBJECT, TEXT, VERSIONS, WHOLE
 from sciml_lib.sweeps import provenance
 from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.spec import Plan
@@ -18,47 +17,22 @@ from sciml_lib.sweeps.spec import Plan
 NAME = "manifest.json"
 
 
-def _is_list_of_text(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
-
-
-def _is_commit(value: Any) -> bool:
-    return isinstance(value, str) and (not value or re.fullmatch(r"[0-9a-f]{40}", value) is not None)
-
-
-def _is_date(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and datetime.fromisoformat(value) is not None
-    except ValueError:
-        return False
-
-
-def _is_text_by_text(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(one, str) for pair in value.items() for one in pair)
-
-
-def _is_calls(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(one, dict) and {"library", "commit", "ended", "versions"} <= set(one) for one in value
-    )
-
-
 _EXPECTED = {
-    "sweep": ("a text", lambda value: isinstance(value, str)),
-    "profile": ("a text", lambda value: isinstance(value, str)),
-    "specification": ("an object", lambda value: isinstance(value, dict)),
-    "spec_hash": ("a text", lambda value: isinstance(value, str)),
-    "cells_planned": ("a whole number", lambda value: type(value) is int),
-    "blocks": ("a list of names", _is_list_of_text),
-    "metrics": ("a list of names", _is_list_of_text),
-    "versions": ("versions by package", _is_text_by_text),
-    "devices": ("a list of names", _is_list_of_text),
-    "commit": ("a commit", _is_commit),
-    "library": ("a list of fingerprints", _is_list_of_text),
-    "revalidated": ("a list of fingerprints", _is_list_of_text),
-    "created": ("a date", _is_date),
-    "updated": ("a date", _is_date),
-    "calls": ("a list of calls", _is_calls),
+    "sweep": TEXT,
+    "profile": TEXT,
+    "specification": OBJECT,
+    "spec_hash": TEXT,
+    "cells_planned": WHOLE,
+    "blocks": NAMES,
+    "metrics": NAMES,
+    "versions": VERSIONS,
+    "devices": NAMES,
+    "commit": COMMIT,
+    "library": FINGERPRINTS,
+    "revalidated": NAMES,
+    "created": DATE,
+    "updated": DATE,
+    "calls": provenance.CALLS,
 }
 _OPTIONAL = {"metrics", "revalidated", "calls"}
 
@@ -105,16 +79,13 @@ def read(path: Path, job: Job) -> dict[str, Any] | None:
         UserError: if it is damaged, or belongs to another sweep, profile or specification.
     """
     plan, remedy = job.plan, f"restore it, or put the store aside and train anew: `{job.restart}`"
-    manifest = keeper.read_json(path, remedy)
+    manifest = keeper.read_json(path, remedy, _EXPECTED, _OPTIONAL)
     if manifest is None:
         return None
-    for name, (words, fits) in _EXPECTED.items():
-        if not (name in manifest or name in _OPTIONAL) or (name in manifest and not fits(manifest[name])):
-            raise UserError(f"{path} is damaged ({name!r} is missing or is not {words}); {remedy}")
     ours, theirs = (plan.sweep.id, plan.profile), (manifest["sweep"], manifest["profile"])
     if ours != theirs:
         raise UserError(
-            f"{path} belongs to {theirs[0]}, profile {theirs[1]}, and not to {ours[0]}, profile {ours[1]}; "
+            f"{path} belongs to {theirs[0]!r}, profile {theirs[1]!r}, and not to {ours[0]}, profile {ours[1]}; "
             f"move the folder to where it belongs, or put it aside and train anew: `{job.restart}`"
         )
     differs = _difference(manifest["specification"], plan)

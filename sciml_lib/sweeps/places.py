@@ -26,9 +26,12 @@ def runs_folder(runs: str | os.PathLike[str] | None = None, *, must_exist: bool 
     given = runs if runs is not None else os.environ.get("SCIML_RUNS") or None
     if given is None:
         return provenance.ROOT / "runs" if provenance.in_checkout() else Path.cwd() / "runs"
-    if not isinstance(given, str | os.PathLike) or str(given).strip() in ("", "None"):
-        raise UserError(f"runs={given!r} is not a folder; leave it out for the default, or name one such as runs/")
-    folder = Path(given).expanduser()
+    try:
+        if not isinstance(given, str | os.PathLike) or str(given).strip() in ("", "None") or b"\0" in str(given).encode():
+            raise ValueError
+        folder = Path(given).expanduser()
+    except (ValueError, TypeError, RuntimeError):  # what is no text, or the home of nobody
+        raise UserError(f"runs={given!r} is not a folder; leave it out for the default, or name one such as runs/") from None
     try:
         if folder.exists() and not folder.is_dir():
             raise UserError(f"{folder} is a file, not a folder of runs; name a folder, such as {folder}-runs")

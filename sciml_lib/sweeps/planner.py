@@ -135,12 +135,12 @@ def _resumable(record: Path, plan: Plan) -> Ensemble | None:
     """The ensemble whose checkpoint can be gone on with; None if there is nothing to go on with."""
     checkpoint = record.with_suffix(".pt")
     try:
-        content = json.loads(record.read_text(encoding="utf-8"))
+        content = keeper.read_json(record, "it is ignored") or {}
         cells = tuple(Cell(float(c), int(n), int(seed)) for c, n, seed in content["cells"])
         ensemble = Ensemble(cells, int(content["width"]), str(content["spec_hash"]))
         fits = ensemble.spec_hash == plan.hash and cells and set(cells) <= set(plan.cells)
         fits = fits and ensemble.width >= 1 and ensemble.checkpoint(record.parent) == checkpoint
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         fits = False
     if not fits:
         warnings.warn(f"{record} does not belong to {plan.sweep.id}, {plan.profile}; it is ignored", stacklevel=3)
@@ -148,8 +148,10 @@ def _resumable(record: Path, plan: Plan) -> Ensemble | None:
     if not checkpoint.exists():
         return ensemble
     try:
-        with zipfile.ZipFile(checkpoint) as archive:
-            damaged = archive.testzip() is not None
+        damaged = not checkpoint.is_file()
+        if not damaged:
+            with zipfile.ZipFile(checkpoint) as archive:
+                damaged = archive.testzip() is not None
     except (OSError, zipfile.BadZipFile):
         damaged = True
     if damaged:

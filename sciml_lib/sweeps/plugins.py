@@ -31,11 +31,14 @@ def load(name: str) -> list[Sweep]:
     Raises:
         UserError: if it cannot be imported, or defines no sweep.
     """
-    found = _sweeps(_imported(name))
-    if not found:
-        raise UserError(f"--plugin {name}: the module defines no sweep; put one at its top level, such as MINE = Sweep(...)")
-    for sweep in found:
-        _LOADED[catalog.register(sweep).id] = name
+    try:
+        found = _sweeps(_imported(name))
+        if not found:
+            raise UserError("the module defines no sweep; put one at its top level, such as MINE = Sweep(...)")
+        catalog.register(*found)
+    except UserError as error:
+        raise UserError(f"--plugin {name}: {error}") from error.__cause__
+    _LOADED.update({sweep.id: name for sweep in found})
     return found
 
 
@@ -50,8 +53,8 @@ def load_installed() -> None:
             module = entry.load()
         except Exception as error:  # whatever somebody else's package raises
             raise UserError(
-                f"the package that offers the sweeps {entry.value} cannot be imported ({type(error).__name__}: {error}); "
-                "mend or uninstall it"
+                f"the package that offers the sweeps {entry.value} cannot be imported ({_in_a_line(error)}); mend or "
+                "uninstall it"
             ) from error
         for sweep in _sweeps(module):
             _LOADED.setdefault(catalog.register(sweep).id, "")
@@ -70,7 +73,7 @@ def _sweeps(module: ModuleType) -> list[Sweep]:
     for value in vars(module).values():
         found += [one for one in (value if isinstance(value, list | tuple) else [value]) if isinstance(one, Sweep)]
     mine = [one for one in found if catalog.SWEEPS.get(one.id) is not one]  # imported ones are not its own
-    return list({one.id: one for one in mine}.values())
+    return list({id(one): one for one in mine}.values())
 
 
 def _imported(name: str) -> ModuleType:
@@ -83,19 +86,22 @@ def _imported(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name:
-            raise UserError(f"--plugin {name} needs the package {error.name}, which is not installed") from error
-        raise UserError(
-            f"--plugin {name}: there is no such module here; give one in {Path.cwd()}, an installed one, or a .py file"
-        ) from None
+            raise UserError(f"it needs the package {error.name}, which is not installed") from error
+        raise UserError(f"there is no such module here; give one in {Path.cwd()}, an installed one, or a .py file") from None
     except UserError:
         raise
-    except Exception as error:  # whatever somebody else's code raises
-        raise UserError(f"--plugin {name} cannot be imported ({type(error).__name__}: {error}); mend it first") from error
+    except (Exception, SystemExit) as error:  # whatever somebody else's code raises
+        raise UserError(f"it cannot be imported ({_in_a_line(error)}); mend it first") from error
+
+
+def _in_a_line(error: BaseException) -> str:
+    """The kind of an exception and what it says, however many lines that takes."""
+    return ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))
 
 
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise UserError(f"--plugin {path}: there is no such file; give the path of a Python file that defines sweeps")
+        raise UserError("there is no such file; give the path of a Python file that defines sweeps")
     if path.stem in sys.modules and Path(getattr(sys.modules[path.stem], "__file__", None) or "") == path:
         return sys.modules[path.stem]
     found = importlib.util.spec_from_file_location(path.stem, path)

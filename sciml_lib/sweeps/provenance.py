@@ -23,11 +23,22 @@ import torch
 
 import sciml_lib
 from sciml_lib import keeper
+from sciml_lib.keeper import COMMIT, DATE, TEXT, VERSIONS
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOT = PACKAGE.parent
 TRAINING_ROOMS = ("systems", "models", "problems", "optim", "strategies")
 """The rooms that a run's numbers come from."""
+
+_CALL = {"started": DATE, "ended": DATE, "device": TEXT, "versions": VERSIONS, "commit": COMMIT, "library": TEXT}
+
+
+def _are_calls(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, dict) and not keeper.first_wrong(one, _CALL) for one in value)
+
+
+CALLS: keeper.Kind = ("a list of calls", _are_calls)
+"""What the record of a manifest has to be, see :func:`this_call`; empty where everything is older than the record."""
 
 
 def in_checkout() -> bool:

@@ -18,8 +18,8 @@ from sciml_lib.sweeps.spec import Cell, Plan
 SUM_TOLERANCE = 1e-3
 """The terms of a stored loss add up to it within this relative error; float32 leaves about 1e-6."""
 
-LONGEST_NUMBER = 40
-"""No number of a row has more characters."""
+LONGEST_NUMBER, LONGEST_NAME = 40, 200
+"""No number of a row has more characters, and no name of a device."""
 
 
 def statuses(plan: Plan) -> tuple[str, ...]:
@@ -143,7 +143,7 @@ def _parse(line: str, blocks: Sequence[str], metrics: Sequence[str], endings: Se
         iterations=count(text, "iterations"),
         evaluations=count(text, "evaluations"),
         seconds=number(text, "seconds"),
-        device=text["device"],
+        device=device(text),
         metrics={name: number(text, name) for name in metrics},
     )
     _check(row, text)
@@ -166,7 +166,7 @@ def _check(row: Row, text: dict[str, str]) -> None:
             f"its status is {row.status}"
         )
     total = sum(row.terms.values())
-    if not math.isclose(total, row.train_loss, rel_tol=SUM_TOLERANCE) and math.isfinite(total + row.train_loss):
+    if math.isfinite(row.train_loss) and not math.isclose(total, row.train_loss, rel_tol=SUM_TOLERANCE):
         raise ValueError(f"train_loss={text['train_loss']} is not the sum {total:.6g} of its terms")
 
 
@@ -185,6 +185,14 @@ def count(text: Mapping[str, str], name: str) -> int:
     if not (text[name].isascii() and text[name].isdigit() and len(text[name]) <= LONGEST_NUMBER):
         raise ValueError(f"{name}={text[name][:LONGEST_NUMBER]!r} is not a whole number")
     return int(text[name])
+
+
+def device(text: Mapping[str, str]) -> str:
+    """The field of the device; a ValueError says what is wrong with it."""
+    found = text["device"]
+    if found.isprintable() and 0 < len(found) <= LONGEST_NAME:
+        return found
+    raise ValueError(f"device={found[:LONGEST_NUMBER]!r} is not the name of a device")
 
 
 def _words(cell: Cell, plan: Plan) -> str:

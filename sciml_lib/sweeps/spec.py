@@ -101,17 +101,23 @@ class Sweep:
             raise UserError(
                 f"system={self.system!r} is not an equation; give the name of one, or an object such as Convection()"
             )
-        if not isinstance(self.strategy, Strategy):
-            raise UserError(f"strategy={self.strategy!r} is not a strategy; write it like Strategy((Adam(), LBFGS()))")
+        _check_strategy(self.strategy)
+        if isinstance(self.setup, type) or not callable(getattr(self.setup, "problem", None)):
+            raise UserError(
+                f"setup={self.setup!r} is not a family of models; give an object such as PINNSetup(hidden=(50, 50))"
+            )
         if self.pairs is not None:
-            if not self.pairs:
+            pairs = tuple(_pair(pair) for pair in _listed("pairs", self.pairs))
+            if not pairs:
                 raise UserError("pairs is empty; list at least one (coefficient, n_data), such as (5.0, 100)")
-            object.__setattr__(self, "coefficients", tuple(sorted({float(c) for c, _ in self.pairs})))
-            object.__setattr__(self, "n_data", tuple(sorted({_whole("n_data", n) for _, n in self.pairs})))
+            object.__setattr__(self, "pairs", pairs)
+            object.__setattr__(self, "coefficients", tuple(sorted({c for c, _ in pairs})))
+            object.__setattr__(self, "n_data", tuple(sorted({n for _, n in pairs})))
         else:
-            object.__setattr__(self, "coefficients", tuple(float(c) for c in self.coefficients))
-            object.__setattr__(self, "n_data", tuple(_whole("n_data", n) for n in self.n_data))
-        object.__setattr__(self, "seeds", tuple(_seed("seeds", seed) for seed in self.seeds))
+            coefficients, n_data = _listed("coefficients", self.coefficients), _listed("n_data", self.n_data)
+            object.__setattr__(self, "coefficients", tuple(_real("coefficients", c) for c in coefficients))
+            object.__setattr__(self, "n_data", tuple(_whole("n_data", n) for n in n_data))
+        object.__setattr__(self, "seeds", tuple(_seed("seeds", seed) for seed in _listed("seeds", self.seeds)))
         _check_numbers(self)
         for name in self.profiles:
             self.at(name)
@@ -132,6 +138,13 @@ class Sweep:
         n_data = _part("n_data", cut.n_data, self.n_data)
         pairs = _part("pairs", cut.pairs, self.pairs or [(c, n) for n in self.n_data for c in self.coefficients])
         pairs = [(float(c), n) for c, n in pairs if c in coefficients and n in n_data]
+        if not pairs:
+            raise UserError(
+                f"the profile {profile} of {self.id} leaves no run; let it keep some coefficients and amounts of data"
+            )
+        _check_strategy(cut.strategy or self.strategy)
+        if cut.keep_seeds is not None and _whole("keep_seeds", cut.keep_seeds) < 0:
+            raise UserError(f"keep_seeds={cut.keep_seeds} is impossible; choose a whole number from 0 on")
         return Plan(
             sweep=self,
             profile=profile,
@@ -297,6 +310,30 @@ def first_seeds(n: int | None, planned: int) -> int:
     return n
 
 
+def _listed(name: str, values: Any) -> tuple[Any, ...]:
+    """Several values in whatever order they were given, a text excepted."""
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes):
+        raise UserError(f"{name}={values!r} is not a list; write it like {name}=({values!r},)")
+    return tuple(values)
+
+
+def _pair(pair: Any) -> tuple[float, int]:
+    """A coefficient and an amount of data."""
+    if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
+        raise UserError(f"pairs lists {pair!r}, which is no (coefficient, n_data); write it like (5.0, 100)")
+    return _real("coefficients", pair[0]), _whole("n_data", pair[1])
+
+
+def _real(name: str, value: Any) -> float:
+    """A number of any kind, NumPy's and PyTorch's too, as ``float``."""
+    try:
+        if not isinstance(value, str | bytes | bool):
+            return float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        pass
+    raise UserError(f"{name} lists {value!r}, which is not a number; choose one such as 5.0")
+
+
 def _whole(name: str, value: Any) -> int:
     """A whole number of any kind, NumPy's too, as ``int``."""
     try:
@@ -320,11 +357,24 @@ def _check_names(sweep: Sweep) -> None:
         raise UserError(
             f"id={sweep.id!r} is not the id of a sweep; write it as family/system/variant, such as pinn/burgers/lbfgs"
         )
+    if not isinstance(sweep.profiles, dict):
+        raise UserError(f"profiles={sweep.profiles!r} is not a dictionary; write it like {{'laptop': Reduction('All of it.')}}")
     if not sweep.profiles:
         raise UserError("profiles is empty; leave it out, or give at least one, such as {'laptop': Reduction('All of it.')}")
-    for name in sweep.profiles:
+    for name, cut in sweep.profiles.items():
         if not isinstance(name, str) or not _PROFILE.fullmatch(name):
             raise UserError(f"{name!r} is not the name of a profile; use letters, digits, '.', '_' and '-'")
+        if not isinstance(cut, Reduction | str):
+            raise UserError(f"the profile {name} is {cut!r}; give a Reduction('why'), or the name of another profile")
+
+
+def _check_strategy(strategy: Any) -> None:
+    """Refuses what is no recipe of stages that have numbers."""
+    if not isinstance(strategy, Strategy):
+        raise UserError(f"strategy={strategy!r} is not a strategy; write it like Strategy((Adam(), LBFGS()))")
+    for stage in strategy.stages:
+        if isinstance(stage, type) or not dataclasses.is_dataclass(stage):
+            raise UserError(f"the stage {stage!r} of the strategy is not an optimiser; give an object such as Adam(steps=2000)")
 
 
 def _check_numbers(sweep: Sweep) -> None:
@@ -352,11 +402,12 @@ def _filled(name: str, values: Sequence[Any], example: str) -> None:
         raise UserError(f"{name} lists {twice[0]} twice; list every value once")
 
 
-def _part(name: str, chosen: Iterable[Any] | None, whole: Sequence[Any]) -> Sequence[Any]:
+def _part(name: str, chosen: Any, whole: Sequence[Any]) -> Sequence[Any]:
     """The chosen part of a list, all of it if None."""
     if chosen is None:
         return whole
+    chosen = _listed(name, chosen)
     for value in chosen:
         if value not in whole:
             raise UserError(f"{name}: {value} is not in the sweep, which has {', '.join(map(str, whole))}")
-    return tuple(chosen)
+    return chosen

@@ -213,12 +213,12 @@ def read_params(job: Job, n_data: int) -> dict[str, NDArray]:
     """
     path = _arrays(job.folder, n_data)
     remedy = "restore it, or move it away to go on without its parameters"
-    found, expected = keeper.read_npz(path, remedy), job.plan.n_params
+    found = keeper.read_npz(path, remedy)
     for name, array in found.items():
-        if array.shape != (expected,) or not np.issubdtype(array.dtype, np.floating):
+        if array.shape != (job.plan.n_params,) or array.dtype not in (np.float32, np.float64):
             raise UserError(
                 f"{path} is damaged ({name} is {array.dtype} {list(array.shape)}, and a network of {job.plan.sweep.id} has "
-                f"{expected} real parameters); {remedy}"
+                f"{job.plan.n_params} parameters in single or double precision); {remedy}"
             )
     return found
 
@@ -255,10 +255,12 @@ def archive(sweep: Sweep | str, profile: str = "laptop", runs: str | os.PathLike
     if not folder.exists():
         return None
     date = keeper.now()[:19].replace(":", "-")
-    target = places.runs_folder(job.runs) / ARCHIVE / plan.sweep.id / f"{plan.profile}-{date}"
+    target, again = places.runs_folder(job.runs) / ARCHIVE / plan.sweep.id / f"{plan.profile}-{date}", 2
     try:
         with keeper.locked(folder):
             target.parent.mkdir(parents=True, exist_ok=True)
+            while target.exists():  # another one was put aside in the same second
+                target, again = target.with_name(f"{plan.profile}-{date}-{again}"), again + 1
             os.rename(folder, target)
     except OSError as error:
         raise UserError(f"cannot move {folder} to {target}: {error.strerror or error}; move it by hand") from error
