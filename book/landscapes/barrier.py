@@ -36,7 +36,7 @@ from sciml_lib import narrative, studies
 
 curves = narrative.first_seeds(
     studies.load_or_run(
-        studies.get("curves"), profile, runs=runs, device=device
+        studies.get("curves"), profile, runs=runs or None, device=device
     ),
     seeds,
 )
@@ -95,7 +95,7 @@ narrative.say(narrative.statement_table(narrative.barrier_statements(curves)))
 # %%
 jumps = narrative.first_seeds(
     studies.load_or_run(
-        studies.get("jumps"), profile, runs=runs, device=device
+        studies.get("jumps"), profile, runs=runs or None, device=device
     ),
     seeds,
 )

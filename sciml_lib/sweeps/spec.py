@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import operator
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from sciml_lib import systems
+from sciml_lib import checks, systems
 from sciml_lib.errors import UserError, unknown
 from sciml_lib.problems import Problem
 from sciml_lib.strategies import Strategy, train
@@ -116,8 +115,8 @@ class Sweep:
         else:
             coefficients, n_data = _listed("coefficients", self.coefficients), _listed("n_data", self.n_data)
             object.__setattr__(self, "coefficients", tuple(_real("coefficients", c) for c in coefficients))
-            object.__setattr__(self, "n_data", tuple(_whole("n_data", n) for n in n_data))
-        object.__setattr__(self, "seeds", tuple(_seed("seeds", seed) for seed in _listed("seeds", self.seeds)))
+            object.__setattr__(self, "n_data", tuple(checks.whole("n_data", n) for n in n_data))
+        object.__setattr__(self, "seeds", tuple(checks.seed("seeds", seed) for seed in _listed("seeds", self.seeds)))
         _check_numbers(self)
         for name in self.profiles:
             self.at(name)
@@ -143,7 +142,7 @@ class Sweep:
                 f"the profile {profile} of {self.id} leaves no run; let it keep some coefficients and amounts of data"
             )
         _check_strategy(cut.strategy or self.strategy)
-        if cut.keep_seeds is not None and _whole("keep_seeds", cut.keep_seeds) < 0:
+        if cut.keep_seeds is not None and checks.whole("keep_seeds", cut.keep_seeds) < 0:
             raise UserError(f"keep_seeds={cut.keep_seeds} is impossible; choose a whole number from 0 on")
         return Plan(
             sweep=self,
@@ -211,7 +210,6 @@ class Plan:
         return {
             "system": self.sweep.system.recipe,
             "strategy": [_plain(stage) for stage in self.strategy.stages],
-            "dtype": "float32",
             **self.sweep.setup.recipe,
         }
 
@@ -280,10 +278,12 @@ class Plan:
         return [tuple(cell for cell in cells if cell.n_data == n) for n in amounts]
 
 
-def _plain(stage: Any) -> dict[str, Any]:
-    """A stage as plain data; options that are not used are left out."""
-    entries = {name: value for name, value in dataclasses.asdict(stage).items() if value is not None}
-    return {"kind": type(stage).__name__, **entries}
+def _plain(value: Any) -> Any:
+    """A stage, or what a field of one holds, as plain data; every dataclass names its kind, options not used are left out."""
+    if dataclasses.is_dataclass(value):
+        held = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+        return {"kind": type(value).__name__, **{name: _plain(one) for name, one in held.items() if one is not None}}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _nested(part: Any) -> Iterator[Any]:
@@ -304,7 +304,7 @@ def first_seeds(n: int | None, planned: int) -> int:
     """
     if n is None:
         return planned
-    n = _whole("seeds", n)
+    n = checks.whole("seeds", n)
     if not 1 <= n <= planned:
         raise UserError(f"seeds={n} is impossible: {planned} seeds are planned; choose between 1 and {planned}")
     return n
@@ -321,7 +321,7 @@ def _pair(pair: Any) -> tuple[float, int]:
     """A coefficient and an amount of data."""
     if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
         raise UserError(f"pairs lists {pair!r}, which is no (coefficient, n_data); write it like (5.0, 100)")
-    return _real("coefficients", pair[0]), _whole("n_data", pair[1])
+    return _real("coefficients", pair[0]), checks.whole("n_data", pair[1])
 
 
 def _real(name: str, value: Any) -> float:
@@ -332,23 +332,6 @@ def _real(name: str, value: Any) -> float:
     except (TypeError, ValueError, OverflowError, RuntimeError):
         pass
     raise UserError(f"{name} lists {value!r}, which is not a number; choose one such as 5.0")
-
-
-def _whole(name: str, value: Any) -> int:
-    """A whole number of any kind, NumPy's too, as ``int``."""
-    try:
-        if not isinstance(value, bool):
-            return operator.index(value)
-    except TypeError:
-        pass
-    raise UserError(f"{name}={value!r} is not a whole number; choose one such as 3")
-
-
-def _seed(name: str, value: Any) -> int:
-    seed = _whole(name, value)
-    if not 0 <= seed < 2**32:
-        raise UserError(f"{name}: {seed} is no seed; choose whole numbers from 0 to {2**32 - 1}")
-    return seed
 
 
 def _check_names(sweep: Sweep) -> None:
@@ -391,7 +374,7 @@ def _check_numbers(sweep: Sweep) -> None:
         system.check_coefficient(coefficient)
     for n in sweep.n_data:
         system.check_n_data(n)
-    _seed("data_seed", sweep.setup.data_seed)
+    checks.seed("data_seed", sweep.setup.data_seed)
 
 
 def _filled(name: str, values: Sequence[Any], example: str) -> None:

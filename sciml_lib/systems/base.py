@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sciml_lib.checks import whole
 from sciml_lib.errors import UserError
 
 Jet = Mapping[str, Tensor]
@@ -285,7 +285,7 @@ class SpaceTimeSystem(System):
             UserError: says which numbers are possible.
         """
         most, (n_x, n_t) = self.max_collocation, self.grid
-        if whole(n) < 1:
+        if whole("n_data", n) < 1:
             raise UserError(f"n_data={n} leaves no residual point to train on; choose between 1 and {most}")
         if n > most:
             raise UserError(f"n_data={n} exceeds the {most} points of the {n_x} x {n_t} grid; choose between 1 and {most}")
@@ -385,20 +385,6 @@ def _mesh(x: Tensor, t: Tensor) -> Tensor:
 def is_number(value: object) -> bool:
     """Whether a value is a real number of Python or NumPy; True and False are none."""
     return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def whole(n: object) -> int:
-    """An amount of data as ``int``, NumPy's integers too.
-
-    Raises:
-        UserError: if it is no whole number.
-    """
-    try:
-        if not isinstance(n, bool):
-            return operator.index(n)
-    except TypeError:
-        pass
-    raise UserError(f"n_data={n!r} is not a whole number; choose one such as 100")
 
 
 def positive(system: System, *names: str) -> None:

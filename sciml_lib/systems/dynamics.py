@@ -12,8 +12,9 @@ import torch
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
+from sciml_lib.checks import whole
 from sciml_lib.errors import UserError, unknown
-from sciml_lib.systems.base import System, is_number, whole
+from sciml_lib.systems.base import System, is_number
 
 
 class Representation(NamedTuple):
@@ -90,7 +91,7 @@ class Dynamics(System):
         Raises:
             UserError: says how many states are needed.
         """
-        if whole(n) < 3:
+        if whole("n_data", n) < 3:
             raise UserError(
                 f"n_data={n} states are a horizon of fewer than two steps of {self.dt:g}; choose at least 3, such as 20"
             )
