@@ -206,7 +206,7 @@ def test_a_field_that_holds_no_number_can_be_left_out_of_a_decorated_class() -> 
         (lambda: Reaction(width=0.0), "width=0.0 must be positive"),
         (lambda: ReactionDiffusion(nu=math.inf), "nu=inf must be positive"),
         (lambda: Spring(dt="0.05"), "dt=0.05 is not a step of time"),
-        (lambda: Convection().check_n_data(1.5), "n_data=1.5 is not a whole number; choose one such as 100"),
+        (lambda: Convection().check_n_data(1.5), "n_data=1.5 is not a whole number; choose one such as 3"),
         (lambda: Convection().collocation("20"), "n_data='20' is not a whole number"),
         (lambda: Spring().trajectory(1.0, True), "n_data=True is not a whole number"),
         (lambda: Convection().check_coefficient("5"), "beta='5' is not a number; choose one between 0 and inf"),
