@@ -10,6 +10,7 @@ import platform
 import subprocess
 import sys
 import sysconfig
+import textwrap
 import tokenize
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -222,12 +223,14 @@ def _homes(module: str, names: Iterable[ast.alias]) -> list[str]:
 
 
 def _methods(cls: type) -> Iterator[str]:
-    """The compiled methods and constants of a class that has no source file."""
+    """The methods and constants of a class that has no source file: their source where it is known, else compiled."""
     for name, value in vars(cls).items():
         function = inspect.unwrap(getattr(value, "fget", None) or getattr(value, "__func__", value))
-        code = getattr(function, "__code__", None)
-        if isinstance(code, CodeType):
-            yield f"{name}: {_compiled(code)}"
+        if isinstance(getattr(function, "__code__", None), CodeType):
+            try:
+                yield f"{name}: {code(textwrap.dedent(inspect.getsource(function)))}"
+            except (OSError, TypeError, SyntaxError):
+                yield f"{name}: {_compiled(function.__code__)}"
         elif not name.startswith("__"):
             yield f"{name} = {value!r}" if isinstance(value, int | float | str | tuple) else name
 
