@@ -93,6 +93,26 @@ from sciml_lib.testing import check_system
 check_system(Burgers())
 
 # %% [markdown]
+# It says nothing, so all is well. A wrong sign is reported at once:
+
+
+# %%
+class Mistaken(Burgers):
+    """The diffusion with the opposite sign."""
+
+    def residuals(self, jets, points, coefficient):
+        """As above, at a negative viscosity."""
+        return super().residuals(jets, points, -coefficient)
+
+
+try:
+    check_system(Mistaken())
+except AssertionError as error:
+    print(error)
+
+# %% [markdown]
+# An optimiser of your own has such a check as well, {py:func}`sciml_lib.testing.check_stage`.
+#
 # ## Choose what to train
 #
 # A sweep is a table: coefficients, amounts of data, seeds, a network and a recipe of training. Nothing in it has to be known
@@ -196,17 +216,20 @@ figure
 #
 # ## Exercises
 #
-# **1.** Take $1/\nu = 1000$ into the sweep. Which of the two borders moves?
+# **1.** Let the wave start twice as high, $u(x, 0) = -2 \sin \pi x$, as a constant of the class. What keeps runs with another
+# height apart?
 #
 # ```{admonition} Answer
 # :class: dropdown
-# Runs that are stored are not trained again; only the new column is. The front becomes thinner than the distance between few
-# collocation points, so look at the test error first: the residual can be small at every point that is asked for.
+# Give the class an attribute `height` and multiply the sine in `residuals` by it; the solution needs the factor too, and
+# `check_system` tells you where you forgot it. A public attribute is part of the recipe of every run, and a store that was made
+# by another recipe is refused.
 # ```
 #
-# **2.** Replace the second stage by `AugmentedLagrangian(outer=5)`. What has to change in the class?
+# **2.** A cell is over-trained. Which single change tells you most cheaply whether more points would help?
 #
 # ```{admonition} Answer
 # :class: dropdown
-# Nothing. Conditions are named terms of the loss, and a strategy that turns some of them into constraints finds them by name.
+# A second sweep with `pairs=` that lists this coefficient alone, at four times the points. If the test error falls while the
+# training loss stays low, it was the data. If the training loss rises above its threshold, training has become the problem.
 # ```
