@@ -380,13 +380,8 @@ def _check_nan(stage: Stage, trial: _Trial) -> None:
     status = Status(int(state.status[FAILING]))
     if status not in GIVEN_UP and not torch.isfinite(state.params[FAILING]).all():
         raise AssertionError(
-<<<<<<< HEAD
             f"{trial.name} ends a member whose loss turned NaN as {status.label}, at parameters that are NaN; set "
             "Status.DIVERGED where loss or gradient is not finite, and leave the member there"
-=======
-            f"{trial.name} ends a member whose loss turned NaN as {status.label}, at parameters that are NaN; set Status.DIVERGED "
-            "where loss or gradient is not finite, and leave the member there"
->>>>>>> own
         )
 
 

@@ -96,12 +96,8 @@ def _check_constants(system: System, name: str, coefficient: Tensor) -> None:
         if not same:
             raise AssertionError(
                 f"{name}: its numbers depend on {held}={value!r}, which is not in its recipe, so that stored runs would be "
-<<<<<<< HEAD
                 "taken for those of another equation; make it a constant with a public name, such as "
                 f"{held.strip('_') or 'constant'}"
-=======
-                f"taken for those of another equation; make it a constant with a public name, such as {held.strip('_') or 'constant'}"
->>>>>>> own
             )
 
 
