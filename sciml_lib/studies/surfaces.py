@@ -54,7 +54,8 @@ class Surfaces(Study):
             else:
                 pairs = lanczos(HessianOperator.of_problem(problem, center), 2, seeds=[item.seed])
                 values, directions = pairs.values[0].numpy(), pairs.vectors[0]
-            shapes = [shape for out, into in problem.model.shapes for shape in ((out, into), (out,))]
+            sweep = context.plan(item.sweep).sweep
+            shapes = sweep.setup.shapes(sweep.system)
             directions = normalised(directions, center[0], shapes, recipe["scaling"])
 
             def loss(points: Tensor, problem: Problem = problem) -> Tensor:
