@@ -35,7 +35,7 @@ from sciml_lib.systems import Block, SpaceTimeSystem
 
 
 class Burgers(SpaceTimeSystem):
-    """u_t + u u_x = u_xx / c on [-1, 1] x [0, 1], u(x, 0) = -sin(pi x), u(-1, t) = u(1, t) = 0; the coefficient c is 1/nu."""
+    """u_t + u u_x = u_xx / c on [-1, 1] x [0, 1]; c is 1/nu."""
 
     name = "burgers"
     coefficient_name = "1/nu"
@@ -45,7 +45,7 @@ class Burgers(SpaceTimeSystem):
     x_range = (-1.0, 1.0)
 
     def blocks(self, n, data_seed=0):
-        """Collocation points with the derivatives of the equation, then the initial line and both ends."""
+        """Collocation points, the initial line and both ends."""
         conditions = {
             name: Block(points) for name, points in self.edges().items()
         }
@@ -97,6 +97,9 @@ check_system(Burgers())
 
 
 # %%
+import textwrap
+
+
 class Mistaken(Burgers):
     """The diffusion with the opposite sign."""
 
@@ -108,7 +111,7 @@ class Mistaken(Burgers):
 try:
     check_system(Mistaken())
 except AssertionError as error:
-    print(error)
+    print(textwrap.fill(str(error), 78))
 
 # %% [markdown]
 # An optimiser of your own has such a check as well, {py:func}`sciml_lib.testing.check_stage`.
@@ -205,7 +208,7 @@ figure
 # Save the two cells with the class and the sweep as `my_sweeps.py`, and every command knows them:
 #
 # ```bash
-# python -m sciml_lib run pinn/burgers/lbfgs --plugin my_sweeps.py --runs my_runs --time-limit 9m
+# python -m sciml_lib run pinn/burgers/lbfgs --plugin my_sweeps.py --runs my_runs
 # python -m sciml_lib status pinn/burgers/lbfgs --plugin my_sweeps.py --runs my_runs
 # python -m sciml_lib measure pinn/burgers/lbfgs --plugin my_sweeps.py --runs my_runs
 # ```
