@@ -34,6 +34,7 @@ from sciml_lib.strategies import (
     TimeLimitReached,
     train,
 )
+from sciml_lib.systems import Convection
 
 SHORT = Strategy((Adam(steps=15), LBFGS(max_iterations=20, history=10)))
 
@@ -354,3 +355,17 @@ def test_every_stage_says_what_it_does_with_its_numbers() -> None:
         bytes_per_member = init = step = expected_evaluations
 
     assert Strategy((Own(), LBFGS())).words.startswith("Own and then up to")
+
+
+def test_a_run_whose_test_error_is_no_number_is_one_that_diverged() -> None:
+    """Its loss may be finite: an own equation's reference solution can fail at some point of the test."""
+
+    class Broken(Convection):
+        def solution(self, points: torch.Tensor, coefficient: torch.Tensor) -> torch.Tensor:
+            return super().solution(points, coefficient) * float("nan")
+
+    results: dict[int, MemberResult] = {}
+    problem = PINN(Broken(), MLP(hidden=(4,)), [5.0], 10)
+    train(problem, [0], Strategy((Adam(3),)), on_result=results.__setitem__)
+    assert math.isnan(results[0].test_error) and math.isfinite(results[0].train_loss)
+    assert results[0].status == "diverged"

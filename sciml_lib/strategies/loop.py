@@ -287,7 +287,9 @@ def _report(ensemble: _Ensemble, problem: Problem, members: list[int], on_result
     found = problem.select(members).evaluate(params)
     losses = torch.stack(list(found.terms.values())).sum(dim=0)
     for i, member in enumerate(members):
-        status = Status(int(ensemble.status[member])) if torch.isfinite(losses[i]) else Status.DIVERGED
+        # A run without a loss or an error is one that blew up, whatever ended it: NaN has one meaning in a store.
+        known = bool(torch.isfinite(losses[i])) and not bool(torch.isnan(found.test_error[i]))
+        status = Status(int(ensemble.status[member])) if known else Status.DIVERGED
         outcome = found.outcomes[i] if found.outcomes and status is not Status.DIVERGED else None
         ensemble.finished += 1
         on_result(
