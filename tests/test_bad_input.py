@@ -1163,7 +1163,7 @@ CALLS = {
     "a GPU that is not there": (in_script("run", TINY, "smoke", runs="runs", device=torch.device("cuda")), "asks for a GPU"),
     # seeds
     "seeds a text": (in_script("run", TINY, "smoke", runs="runs", seeds="1"), "seeds='1' is not a whole number"),
-    "seeds True": (in_script("run", TINY, "smoke", runs="runs", seeds=True), "seeds=True is not a seed"),
+    "seeds True": (in_script("run", TINY, "smoke", runs="runs", seeds=True), "seeds=True is not a whole number"),
     "seeds half": (in_script("load_or_train", TINY, "smoke", runs="runs", seeds=1.5), "seeds=1.5 is not a whole number"),
     "seeds a list": (in_script("estimate", TINY, "smoke", runs="runs", seeds=[0]), r"seeds=\[0\] is not a whole number"),
     "seeds none": (in_script("run", TINY, "smoke", runs="runs", seeds=0), "seeds=0 is impossible: 2 seeds are planned"),

@@ -152,6 +152,7 @@ SWEEP = Sweep(
 # what is stored and trains what is missing.
 
 # %%
+from sciml_lib import narrative
 from sciml_lib.panels import Panel
 
 panel = Panel.of(SWEEP, profile, device, runs, seeds)
@@ -163,14 +164,17 @@ panel.runs[["train_loss", "test_error", "status"]].sizes
 # Table 5 of the paper has no thresholds for Burgers. Without your word the library takes 0.3 of the way between the lowest and
 # the highest values of each map ({py:func}`sciml_lib.regimes.thresholds.relative`), which is good enough to see the shape.
 
-# %% mystnb={"figure": {"name": "fig-own-map", "caption": "The regime map of the Burgers equation, with thresholds derived from the map itself."}, "image": {"alt": "Two maps of training loss and test error over the inverse viscosity and the number of collocation points, with borders between regimes.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The regime map of the Burgers equation, with thresholds derived from the map itself.", "name": "fig-own-map"}, "image": {"alt": "Two maps of training loss and test error over the inverse viscosity and the number of collocation points, with borders between regimes.", "width": "100%"}} tags=["hide-input"]
 figure = panel.regime_map("Burgers, thresholds derived from the map")
 figure
+
+# %% tags=["remove-input"]
+narrative.source(panel, figure)
 
 # %% [markdown]
 # You know better what is good enough for you. Say it, and the borders move to where your tolerance puts them.
 
-# %% mystnb={"figure": {"name": "fig-own-thresholds", "caption": "The same runs, judged by a tolerance of five per cent in the solution."}, "image": {"alt": "The same pair of maps with borders at a training loss of 0.001 and a test error of 0.05.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The same runs, judged by a tolerance of five per cent in the solution.", "name": "fig-own-thresholds"}, "image": {"alt": "The same pair of maps with borders at a training loss of 0.001 and a test error of 0.05.", "width": "100%"}} tags=["hide-input"]
 from sciml_lib.regimes import Thresholds
 
 mine = Panel.of(
@@ -185,8 +189,9 @@ figure = mine.regime_map("Burgers, judged by a tolerance of 5 %")
 figure
 
 # %% tags=["remove-input"]
-from sciml_lib import narrative
+narrative.source(mine, figure)
 
+# %% tags=["remove-input"]
 n_two, n_three = (int((mine.labels == regime).sum()) for regime in (2, 3))
 narrative.say(
     f"By this tolerance {n_three} of the {mine.labels.size} cells are over-trained (III) and {n_two} under-trained (II). Where a cell "
@@ -198,9 +203,12 @@ narrative.say(
 # A label is a number; a picture says what it means. Each column is a run from one regime, the true wave above what the network
 # made of it, with its collocation points as dots.
 
-# %% mystnb={"figure": {"name": "fig-own-solutions", "caption": "One run of each regime that occurs: the true solution above what was learned."}, "image": {"alt": "Columns of coloured fields over position and time: the true Burgers wave above the network's solution.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "One run of each regime that occurs: the true solution above what was learned.", "name": "fig-own-solutions"}, "image": {"alt": "Columns of coloured fields over position and time: the true Burgers wave above the network's solution.", "width": "100%"}} tags=["hide-input"]
 figure = mine.examples("What the networks learned")
 figure
+
+# %% tags=["remove-input"]
+narrative.source(mine, figure)
 
 # %% [markdown]
 # ## From the command line
