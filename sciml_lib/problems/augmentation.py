@@ -33,14 +33,16 @@ class Augmentation:
         parts = (self.multipliers, self.penalty, self.weight, self.decay)
         return Augmentation(self.constrained, *(part[index] for part in parts))
 
+    def by_block(self, amounts: Mapping[str, int]) -> dict[str, Tensor]:
+        """The multipliers of each constrained block, ``{name: [M, n]}``, of blocks with so many residuals each."""
+        parts = self.multipliers.split([amounts[name] for name in self.constrained], dim=1)
+        return dict(zip(self.constrained, parts, strict=True))
+
     def total(self, residuals: Mapping[str, Tensor]) -> Tensor:
         """The objective without the decay, ``[M]``."""
         soft = [r.square().mean(dim=1) for name, r in residuals.items() if name not in self.constrained]
         total = self.weight * sum(soft)
-        start = 0
-        for name in self.constrained:
+        for name, multipliers in self.by_block({name: r.shape[1] for name, r in residuals.items()}).items():
             r = residuals[name]
-            multipliers = self.multipliers[:, start : start + r.shape[1]]
             total = total + (multipliers * r).mean(dim=1) + 0.5 * self.penalty * r.square().mean(dim=1)
-            start += r.shape[1]
         return total

@@ -9,6 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from sciml_lib import kernel
 from sciml_lib.checks import seed, whole
 from sciml_lib.errors import UserError, unknown
 from sciml_lib.models import (
@@ -25,6 +26,8 @@ from sciml_lib.models import (
 )
 from sciml_lib.problems.base import Evaluation, HessianProduct
 from sciml_lib.problems.ensemble import ResidualProblem
+from sciml_lib.problems.forms import forms_of
+from sciml_lib.problems.fused import Fused, agrees, fits
 from sciml_lib.systems import SpaceTimeSystem, System
 
 # Buffers of one sweep that still stay near the processor; larger groups of members were slower on two CPU cores
@@ -44,6 +47,10 @@ class PINN(ResidualProblem):
 
     The loss of a member is the unweighted sum of the mean squares of its residual blocks, without the factors 1/2 of
     the paper's equation (2): this is what the released code trains and what the thresholds of Table 5 refer to.
+
+    A tanh network in float32 on a CPU goes through the compiled kernel (:mod:`sciml_lib.kernel`), if the system's residuals
+    have a form that it knows (:mod:`sciml_lib.problems.forms`). A member's numbers then depend on nothing but the member, to
+    the bit. Everything else goes by the eager form.
     """
 
     def __init__(
@@ -91,6 +98,8 @@ class PINN(ResidualProblem):
         # Both are shared by all copies of this problem.
         self._workspaces: dict[int, JetWorkspace | EagerJets] = {}
         self._term_names: list[str] = []
+        self._fused: Fused | None = None
+        self._engine: str | None = None  # not yet known
         self._place_points(self.data_seed)
 
     @property
@@ -103,20 +112,31 @@ class PINN(ResidualProblem):
     def term_names(self) -> tuple[str, ...]:
         """Names of the residual blocks, in the order of the loss."""
         if not self._term_names:
+            one = copy.copy(self)
+            one._engine = "eager"  # a question for names builds no kernel
             with torch.no_grad():
-                self._term_names += self.select([0]).residuals(self.init([0]))
+                self._term_names += one.select([0]).residuals(self.init([0]))
         return tuple(self._term_names)
+
+    @property
+    def engine(self) -> str:
+        """How it is evaluated: ``fused``, by the compiled kernel, or ``eager``."""
+        if self._engine is None:
+            self._bind()
+        return self._engine
 
     def at(self, coefficients: Tensor) -> Self:
         """The same problem at other coefficients, one a member."""
         other = copy.copy(self)
         other.coefficients = coefficients.to(self.device, self.dtype)
+        other._fused, other._engine = None, None
         return other
 
     def resampled(self, data_seed: int | Sequence[int]) -> Self:
         """The same problem on another draw of residual points, the same for all members."""
         other = copy.copy(self)
         other._place_points(data_seed)
+        other._fused, other._engine = None, None
         return other
 
     def shifted(self, shifts: Tensor) -> Self:
@@ -125,11 +145,15 @@ class PINN(ResidualProblem):
         Args:
             shifts: displacement of each point, ``[M, n, 2]``; points may leave the domain.
         """
+        bound = self.engine == "fused" and self._fused
         other = copy.copy(self)
-        n = shifts.shape[1]
-        other._seed = self._seed.expand(len(self), -1, -1).clone()
-        other._seed[:, :n] += shifts
-        other.points = self.points | {"residual": other._seed[:, :n]}
+        other.points = self.points | {"residual": self.points["residual"] + shifts}
+        other._jet_seed = None
+        if bound:
+            # An offset is known where it was asked for alone.
+            still = all(form.offset is None for form in bound.forms if "residual" in (form.source, form.partner))
+            other._fused = bound.take(slice(None), other.points) if still else None
+            other._engine = "fused" if still else "eager"
         return other
 
     def residuals(self, params: Tensor) -> dict[str, Tensor]:
@@ -150,38 +174,45 @@ class PINN(ResidualProblem):
     def value_and_grad(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """Loss ``[M]`` and gradient ``[M, P]``: what training calls.
 
-        Members go through the buffers of :class:`~sciml_lib.models.jets.JetWorkspace` in groups. Batched products round by
-        the size of the group, see :class:`~sciml_lib.problems.EnsembleProblem`.
+        The compiled kernel takes the members one by one. In the eager form they go through the buffers of
+        :class:`~sciml_lib.models.jets.JetWorkspace` in groups, whose size the products round by, see
+        :class:`~sciml_lib.problems.EnsembleProblem`.
 
         Raises:
             UserError: if the parameters are not those of the members.
         """
         self._check(params)
-        losses, grads = [], []
-        for rows in _groups(len(params), self.group_size):
-            one, p = self._take(rows), params[rows]
-            workspace = self._workspace(min(self.group_size, len(params)))
-            jet = workspace.forward(p, one._seed).requires_grad_()
-            with torch.enable_grad():
-                loss = one._total(one._residuals(jet))
-                (cotangent,) = torch.autograd.grad(loss.sum(), jet)
-            loss, grad = one._with_decay(loss.detach(), p), workspace.backward(cotangent)
-            if one.augmentation is not None:
-                grad.addcmul_(p, one.augmentation.decay[:, None], value=2.0)
-            losses.append(loss)
-            grads.append(grad)
-        return (losses[0], grads[0]) if len(losses) == 1 else (torch.cat(losses), torch.cat(grads))
+        if self.engine == "fused":
+            loss, grad = self._fused.loss(params, self.weights, self.augmentation, gradient=True)
+        else:
+            loss, grad = self._eager_value_and_grad(params)
+        if self.augmentation is not None:
+            loss = self._with_decay(loss, params)
+            grad += (2.0 * self.augmentation.decay)[:, None] * params
+        return loss, grad
 
     @torch.no_grad()
     def value(self, params: Tensor) -> Tensor:
         """Loss ``[M]`` alone, for line searches that need no gradient."""
         self._check(params)
+        if self.engine == "fused":
+            loss, _ = self._fused.loss(params, self.weights, self.augmentation, gradient=False)
+            return self._with_decay(loss, params)
         losses = []
         for rows in _groups(len(params), self.group_size):
             one = self._take(rows)
             jet = self._workspace(min(self.group_size, len(params))).forward(params[rows], one._seed)
             losses.append(one._with_decay(one._total(one._residuals(jet)), params[rows]))
         return torch.cat(losses)
+
+    @torch.no_grad()
+    def constraints(self, params: Tensor, names: Sequence[str]) -> Tensor:
+        """The residuals of some blocks side by side, ``[M, C]``."""
+        if self.engine != "fused":
+            return super().constraints(params, names)
+        self._check(params)
+        residuals = self._fused.residuals(params, names)
+        return torch.cat([residuals[name] for name in names], dim=1)
 
     def linearised(self, params: Tensor) -> tuple[Tensor, Tensor, HessianProduct]:
         """Loss, gradient, and what gives products with the Hessian at one point.
@@ -202,7 +233,8 @@ class PINN(ResidualProblem):
         parts: list[tuple[slice, JetHessian | EagerHessian, Tensor | None]] = []
         losses, grads = [], []
         budget = GPU_WORKSPACE_BYTES if self.device.type == "cuda" else CPU_CURVATURE_BYTES
-        size = max(1, budget // self.curvature_bytes_per_member)
+        # Members that the kernel trains are on their own here, too, so that nobody's products round by the size of a group.
+        size = 1 if self.engine == "fused" else max(1, budget // self.curvature_bytes_per_member)
         for rows in _groups(len(params), size):
             one, p = self._take(rows), params[rows].detach()
             kind = hessian_of(self.model)
@@ -231,7 +263,10 @@ class PINN(ResidualProblem):
         errors = []
         for row, coefficient in zip(params, self.coefficients, strict=True):
             exact = self.system.solution(points, coefficient.double().reshape(1, 1))[0]
-            ours = self.model(row[None], points.to(self.dtype))[0, :, 0]
+            if self.engine == "fused":
+                ours = self._fused.values(row[None], points.to(self.dtype))[0]
+            else:
+                ours = self.model(row[None], points.to(self.dtype))[0, :, 0]
             errors.append(torch.linalg.vector_norm(ours - exact) / torch.linalg.vector_norm(exact))
         return torch.stack(errors)
 
@@ -240,7 +275,7 @@ class PINN(ResidualProblem):
         """Terms and test error of trained members, one by one: evaluated together they would want too much memory."""
         self._check(params)
         rows = [(self.select([m]), params[[m]]) for m in range(len(params))]
-        blocks = [one.terms(p) for one, p in rows]
+        blocks = [one._fused.terms(p) if one.engine == "fused" else one.terms(p) for one, p in rows]
         return Evaluation(
             terms={name: torch.cat([losses[name] for losses in blocks]) for name in blocks[0]},
             test_error=torch.cat([one.test_error(p) for one, p in rows]),
@@ -259,7 +294,9 @@ class PINN(ResidualProblem):
 
     @property
     def workspace_bytes_per_member(self) -> int:
-        """Size of one member's share of the evaluation buffers."""
+        """Size of one member's share of the evaluation buffers; the kernel's are too small to count."""
+        if self.engine == "fused":
+            return 0
         return sweep_of(self.model).bytes_per_member(self.model, self.layout, self.dtype.itemsize)
 
     @property
@@ -284,15 +321,58 @@ class PINN(ResidualProblem):
             raise UserError(f"system {self.system.name!r} must list its block 'residual' first, not {next(iter(blocks))!r}")
         self.points = {name: block.points.to(self.device, self.dtype) for name, block in blocks.items()}
         self.layout = Layout.of([(len(block.points), block.derivatives) for block in blocks.values()])
-        self._seed = self.layout.seed(torch.cat(list(self.points.values())))  # [n_rows, 2], or [M, n_rows, 2] if moved
+        self._jet_seed = None
+
+    @property
+    def _seed(self) -> Tensor:
+        """What goes into the first layer, ``[n_rows, 2]``, or ``[M, n_rows, 2]`` where members have points of their own."""
+        if self._jet_seed is None:
+            own = any(points.dim() == 3 for points in self.points.values())
+            parts = [p.expand(len(self), -1, -1) if own else p for p in self.points.values()]
+            self._jet_seed = self.layout.seed(torch.cat(parts, dim=-2))
+        return self._jet_seed
 
     def _take(self, rows: Tensor | slice) -> Self:
+        engine = self.engine  # a copy inherits what is known, and does not ask again
         other = super()._take(rows)
-        if self._seed.dim() == 3:
-            on = self._on(rows)
-            other._seed = self._seed[on]
+        on = self._on(rows)
+        if self.points["residual"].dim() == 3:
             other.points = self.points | {"residual": self.points["residual"][on]}
+            other._jet_seed = None
+        if engine == "fused":
+            other._fused = self._fused.take(on, other.points)
         return other
+
+    def _bind(self) -> None:
+        """Finds out how this problem is evaluated."""
+        self._fused, self._engine = None, "eager"
+        built = kernel.get() if fits(self.model, self.dtype, self.device) else None
+        if built is None:
+            return
+        keys, start = {}, 0
+        for name, points in self.points.items():
+            start += len(points)
+            keys[name] = ("u", *(key for key, count in self.layout.counts if start <= count))
+        forms = forms_of(self.system, self.points, keys, self.coefficients)
+        if forms is None:
+            return
+        fused = Fused(built, self.model, forms, self.points)
+        if _is_trusted(fused, self):
+            self._fused, self._engine = fused, "fused"
+
+    def _eager_value_and_grad(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss without a decay ``[M]`` and gradient ``[M, P]`` by :class:`JetWorkspace`."""
+        losses, grads = [], []
+        for rows in _groups(len(params), self.group_size):
+            one, p = self._take(rows), params[rows]
+            workspace = self._workspace(min(self.group_size, len(params)))
+            jet = workspace.forward(p, one._seed).requires_grad_()
+            with torch.enable_grad():
+                loss = one._total(one._residuals(jet))
+                (cotangent,) = torch.autograd.grad(loss.sum(), jet)
+            losses.append(loss.detach())
+            grads.append(workspace.backward(cotangent))
+        return (losses[0], grads[0]) if len(losses) == 1 else (torch.cat(losses), torch.cat(grads))
 
     def _workspace(self, capacity: int) -> JetWorkspace | EagerJets:
         if not self._workspaces or next(iter(self._workspaces)) < capacity:
@@ -311,6 +391,27 @@ class PINN(ResidualProblem):
             jets[name] |= {key: d[:, start:stop] for key, d in derivatives.items() if stop <= d.shape[1]}
             start = stop
         return self.system.residuals(jets, self.points, self.coefficients[:, None])
+
+
+_TRUSTED: dict[object, bool] = {}
+"""What the kernel has been compared with the eager form for in this process."""
+
+
+def _is_trusted(fused: Fused, problem: PINN) -> bool:
+    """Compares the kernel with the eager form at the initial points of two members, once for every way through it."""
+    if fused.name not in _TRUSTED:
+        eager = copy.copy(problem)
+        eager.weights, eager.augmentation = {}, None
+        eager = eager.select([0, len(problem) - 1])
+        params = eager.init([0, 1])
+        ours = fused.take(torch.tensor([0, len(problem) - 1]), fused.points).loss(params, {}, None, gradient=True)
+        _TRUSTED[fused.name] = agrees(ours, eager.value_and_grad(params))
+        if not _TRUSTED[fused.name]:
+            kernel.say_eager(
+                f"the compiled kernel disagrees with the eager form on {problem.system.name}",
+                "delete the folder `kernel` of the cache to build it anew",
+            )
+    return _TRUSTED[fused.name]
 
 
 def _groups(m: int, size: int) -> list[slice]:
