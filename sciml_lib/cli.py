@@ -177,6 +177,7 @@ def list_sweeps() -> None:
 @click.argument("sweep")
 @_options("profile", "time_limit", "device")
 @click.option("--seeds", type=int, help="Only the first so many seeds of the profile.")
+@click.option("--n-data", type=int, multiple=True, help="Only this amount of data; repeatable.")
 @_options("runs", "plugin")
 @click.option("--restart", is_flag=True, help="Put the stored runs aside (nothing is deleted) and begin anew.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no estimate.")
@@ -186,6 +187,7 @@ def run(
     time_limit: float | None,
     device: str,
     seeds: int | None,
+    n_data: tuple[int, ...],
     runs: str | None,
     restart: bool,
     quiet: bool,
@@ -199,6 +201,7 @@ def run(
     Examples:
       python -m sciml_lib run pinn/convection/lbfgs --profile smoke
       python -m sciml_lib run pinn/convection/lbfgs --profile laptop --time-limit 9m
+      python -m sciml_lib run pinn/convection/lbfgs --profile paper --n-data 5000 --n-data 10000 --seeds 3
       python -m sciml_lib run pinn/convection/lbfgs --profile paper --device cuda
       python -m sciml_lib run pinn/burgers/lbfgs --plugin my_sweeps
 
@@ -209,7 +212,8 @@ def run(
     from sciml_lib import sweeps
     from sciml_lib.sweeps import execution, timing
 
-    job = sweeps.Job.of(sweep, profile, runs=runs, device=device, seeds=seeds, time_limit=time_limit)
+    chosen = {"seeds": seeds, "n_data": n_data or None, "time_limit": time_limit}
+    job = sweeps.Job.of(sweep, profile, runs=runs, device=device, **chosen)
     target = job.label
     if restart and (place := sweeps.archive(job.plan.sweep, profile, runs)):
         click.echo(f"the stored runs are now in {place}")

@@ -14,7 +14,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from ctypes import c_double, c_int32, c_int64, c_void_p
+from ctypes import c_int32, c_int64, c_void_p
 from functools import cache
 
 import torch

@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def load() -> tuple[ctypes.CDLL, str]:
         folder.mkdir(parents=True, exist_ok=True)
         kept = folder / name
         if kept.is_file():
-            return _opened(kept), ""
+            with suppress(OSError):  # what is damaged is built anew
+                return ctypes.CDLL(str(kept)), ""
         return _opened(_compiled(compiler, kept)), ""
     except (OSError, UserError) as error:
         said = error if isinstance(error, UserError) else f"the kernel cannot be kept ({error})"
@@ -96,7 +98,7 @@ def _compiled(compiler: list[str], path: Path) -> Path:
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}-", suffix=".part")
     os.close(handle)
     try:
-        command = [*compiler, *FLAGS, "-o", draft, str(SOURCE)]
+        command = [compiler[0], *FLAGS, *compiler[1:], "-o", draft, str(SOURCE)]  # a person's own flags win
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS)
         if done.returncode:
             raise Unavailable(f"{Path(compiler[0]).name} cannot build the kernel ({_first_line(done.stderr)})")

@@ -10,9 +10,11 @@ and d = -H g takes two triangular solves (their algorithm 3.1):
     R alpha = S g,   q = gamma (g - Y^T alpha),   R^T delta = D alpha - Y q,   d = -(q + S^T delta)
 
 This is what the two loops of Nocedal & Wright (2006, algorithm 7.4) give, also with four products with the history, but
-in four large operations instead of four hundred small ones. On a CPU the compiled kernel does this member by member, in
-float32: a member's direction is then the same bits whoever is beside it. The batched form here serves everything else. New pairs overwrite the oldest in place: rows of S and Y are
+in four large operations instead of four hundred small ones. New pairs overwrite the oldest in place: rows of S and Y are
 in no order of age, only the small matrix R is brought into it, and the history is never gathered or shifted.
+
+On a CPU, in float32, the compiled kernel does this member by member: a direction is then the same bits whoever is beside
+its member. The batched form here serves everything else.
 """
 
 from __future__ import annotations

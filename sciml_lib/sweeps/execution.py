@@ -70,6 +70,7 @@ def run(
     runs: str | os.PathLike[str] | None = None,
     device: str = "auto",
     seeds: int | None = None,
+    n_data: Sequence[int] | None = None,
     time_limit: float | None = None,
     progress: bool = True,
 ) -> Report:
@@ -83,6 +84,7 @@ def run(
         runs: the folder of all stores; by default see :func:`~sciml_lib.sweeps.places.runs_folder`.
         device: ``auto`` (the GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``.
         seeds: only the first so many seeds of the plan; all by default.
+        n_data: only these amounts of data of the plan; all by default.
         time_limit: seconds after which to stop.
         progress: whether to draw a progress bar.
 
@@ -92,7 +94,7 @@ def run(
     Raises:
         UserError: if an argument is impossible, the store is not in order or in use, or nothing can be written.
     """
-    job = Job.of(sweep, profile, runs=runs, device=device, seeds=seeds, time_limit=time_limit)
+    job = Job.of(sweep, profile, runs=runs, device=device, seeds=seeds, n_data=n_data, time_limit=time_limit)
     return train(job, progress=progress)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Real
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 
+from sciml_lib import checks
 from sciml_lib.errors import UserError
 from sciml_lib.sweeps import catalog, devices, places, plugins
 from sciml_lib.sweeps.spec import Cell, Plan, Sweep, first_seeds
@@ -26,6 +28,7 @@ class Job:
         runs: the folder of all stores as it was given; None for the default.
         device: the device as it was given: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         seeds: only the first so many seeds; all if None.
+        n_data: only these amounts of data; all if None.
         time_limit: seconds after which to stop; none if None.
     """
 
@@ -33,6 +36,7 @@ class Job:
     runs: str | os.PathLike[str] | None = None
     device: str = "auto"
     seeds: int | None = None
+    n_data: tuple[int, ...] | None = None
     time_limit: float | None = None
 
     @classmethod
@@ -44,6 +48,7 @@ class Job:
         runs: str | os.PathLike[str] | None = None,
         device: str | torch.device = "auto",
         seeds: int | None = None,
+        n_data: Sequence[int] | None = None,
         time_limit: float | None = None,
     ) -> Job:
         """Checks every argument and binds them.
@@ -54,12 +59,14 @@ class Job:
             runs: the folder of all stores; by default see :func:`~sciml_lib.sweeps.places.runs_folder`.
             device: ``auto`` (the GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``.
             seeds: only the first so many seeds of the plan; all by default.
+            n_data: only these amounts of data of the plan; all by default.
             time_limit: seconds after which to stop.
 
         Raises:
             UserError: if one is impossible; it says what is possible.
         """
-        job = cls(catalog.get(sweep).at(profile), runs, str(device), seeds, checked_limit(time_limit))
+        plan = catalog.get(sweep).at(profile)
+        job = cls(plan, runs, str(device), seeds, chosen_amounts(n_data, plan), checked_limit(time_limit))
         first_seeds(seeds, len(job.plan.seeds))
         _ = job.target
         return job
@@ -91,15 +98,16 @@ class Job:
     def cells(self) -> tuple[Cell, ...]:
         """The runs that are wanted."""
         chosen = self.plan.seeds[: first_seeds(self.seeds, len(self.plan.seeds))]
-        return tuple(cell for cell in self.plan.cells if cell.seed in chosen)
+        amounts = self.plan.n_data if self.n_data is None else self.n_data
+        return tuple(cell for cell in self.plan.cells if cell.seed in chosen and cell.n_data in amounts)
 
     def at(self, profile: str) -> Job:
-        """The same for another profile of the sweep, with all its seeds.
+        """The same for another profile of the sweep, whole.
 
         Raises:
             UserError: if there is no such profile.
         """
-        return replace(self, plan=self.plan.sweep.at(profile), seeds=None)
+        return replace(self, plan=self.plan.sweep.at(profile), seeds=None, n_data=None)
 
     @property
     def command(self) -> str:
@@ -133,6 +141,7 @@ class Job:
             runs=self.runs,
             device=self.device if trains else "auto",
             seeds=self.seeds if verb == "run" else None,
+            n_data=self.n_data if verb == "run" else None,
             time_limit=self.time_limit if trains else None,
         )
 
@@ -145,6 +154,7 @@ class Job:
         elif verb in ("run", "measure"):
             given["device"] = None if self.device == "auto" else self.device
             given["seeds"] = self.seeds if verb == "run" else None
+            given["n_data"] = self.n_data if verb == "run" else None
             given["time_limit"] = self.time_limit
         options = "".join(f", {option}={value!r}" for option, value in given.items() if value is not None)
         return f"{room}.{name}(sweep, {self.plan.profile!r}{options})"
@@ -159,12 +169,15 @@ def words(
     runs: str | os.PathLike[str] | None = None,
     device: str = "auto",
     seeds: int | None = None,
+    n_data: Sequence[int] | None = None,
     time_limit: float | None = None,
 ) -> str:
     """A command line of this library with the options that differ from their defaults; see :class:`Job` for these."""
     options: dict[str, Any] = {"--plugin": plugin or None, "--runs": runs, "--device": None if device == "auto" else device}
     options |= {"--seeds": seeds, "--time-limit": None if time_limit is None else _seconds(time_limit)}
     parts = ["python", "-m", "sciml_lib", verb, name, "--profile", profile, *flags]
+    for amount in n_data or ():
+        parts += ["--n-data", str(amount)]
     for option, value in options.items():
         if value is not None:
             parts += [option, str(value)]
@@ -174,6 +187,24 @@ def words(
 def _seconds(seconds: float) -> str:
     """A time as the command line reads it."""
     return f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
+
+
+def chosen_amounts(n_data: Sequence[int] | None, plan: Plan) -> tuple[int, ...] | None:
+    """Checks amounts of data against those there are; None means all.
+
+    Raises:
+        UserError: if one is not in the plan, or there is none.
+    """
+    if n_data is None:
+        return None
+    planned = ", ".join(map(str, plan.n_data))
+    if isinstance(n_data, str) or not isinstance(n_data, Iterable):
+        raise UserError(f"n_data={n_data!r} is not a list; give some of {planned}, such as n_data=({plan.n_data[0]},)")
+    chosen = tuple(dict.fromkeys(checks.whole("n_data", n) for n in n_data))
+    if not chosen or not set(chosen) <= set(plan.n_data):
+        wrong = next((n for n in chosen if n not in plan.n_data), "nothing")
+        raise UserError(f"n_data: {wrong} is not planned by {plan.sweep.id}, {plan.profile}; choose among {planned}")
+    return chosen
 
 
 def checked_limit(seconds: float | None) -> float | None:

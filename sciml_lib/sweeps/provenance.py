@@ -23,12 +23,12 @@ from typing import Any
 import torch
 
 import sciml_lib
-from sciml_lib import keeper
+from sciml_lib import keeper, kernel
 from sciml_lib.keeper import COMMIT, DATE, TEXT, VERSIONS
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOT = PACKAGE.parent
-TRAINING_ROOMS = ("systems", "models", "problems", "optim", "strategies")
+TRAINING_ROOMS = ("kernel", "systems", "models", "problems", "optim", "strategies")
 """The rooms that a run's numbers come from."""
 
 _CALL = {"started": DATE, "ended": DATE, "device": TEXT, "versions": VERSIONS, "commit": COMMIT, "library": TEXT}
@@ -69,7 +69,7 @@ def circumstances() -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count() or 0,
         "threads": torch.get_num_threads(),
-        "engine": "eager",
+        "engine": "eager" if kernel.get() is None else "fused",
         "float32_precision": torch.get_float32_matmul_precision(),
     }
 
@@ -190,7 +190,7 @@ def _imports(name: str) -> tuple[str, ...]:
     """The modules in which what a module of the library imports by name from the rooms that train is defined."""
     needed = []
     for node in ast.walk(ast.parse(_text(name))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("sciml_lib."):
+        if isinstance(node, ast.ImportFrom) and node.module and _is_ours(node.module):
             needed += _homes(node.module, node.names)
     return tuple(needed)
 
@@ -241,12 +241,21 @@ def _compiled(code: CodeType) -> str:
 
 
 def _source(name: str) -> str:
-    return _code_of(name) if _is_ours(name) else code(_text(name))
+    return _code_of(name) + _compiled_code_of(name) if _is_ours(name) else code(_text(name))
 
 
 @cache
 def _code_of(name: str) -> str:
     return code(_text(name))
+
+
+@cache
+def _compiled_code_of(name: str) -> str:
+    """The C++ beside a module that has some, without comments and empty lines."""
+    file = _file(name)
+    beside = sorted(file.parent.glob("*.cpp")) if file and file.name == "__init__.py" else []
+    lines = (line.partition("//")[0].rstrip() for path in beside for line in path.read_text(encoding="utf-8").splitlines())
+    return "\n".join(line for line in lines if line)
 
 
 def _text(name: str) -> str:
