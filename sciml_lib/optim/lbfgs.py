@@ -21,6 +21,7 @@ from sciml_lib.checks import settle
 from sciml_lib.errors import UserError
 from sciml_lib.optim.history import History
 from sciml_lib.optim.line_search import FIRST, SECOND, Outcome, WolfeSearch
+from sciml_lib.optim.rows import row_maxima, row_sums
 from sciml_lib.optim.state import EnsembleState, Status
 from sciml_lib.problems.base import Objective
 
@@ -121,8 +122,8 @@ class LBFGS:
             The same state.
         """
         step = torch.from_numpy(state.search.step).to(state.params)[:, None]
-        loss, grad = problem.value_and_grad(torch.addcmul(state.params, step, state.direction))
-        slope = (grad * state.direction).sum(dim=1)
+        loss, grad = problem.value_and_grad(state.params + step * state.direction)
+        slope = row_sums(grad * state.direction)
         # One transfer a step: everything the searches need to know.
         loss, slope, finite = torch.stack([loss.double(), slope.double(), torch.isfinite(grad).all(dim=1)]).cpu()
         loss = torch.where(torch.isfinite(loss) & (finite > 0), loss, torch.inf)
@@ -166,7 +167,7 @@ class LBFGS:
         on = rows.to(grad.device)
         state.loss[rows] = loss
         state.grad[on] = grad[on]
-        largest, total = torch.stack([grad[on].abs().amax(dim=1), grad[on].abs().sum(dim=1)]).double().cpu()
+        largest, total = torch.stack([row_maxima(grad[on]), row_sums(grad[on].abs())]).double().cpu()
         finite = torch.isfinite(loss)
         state.status[rows[~finite]] = Status.DIVERGED
         state.status[rows[finite & (largest <= self.tolerance_grad)]] = Status.CONVERGED_GRADIENT
@@ -198,7 +199,7 @@ class LBFGS:
         state.params[on] += s
         state.grad[on] = grad
         state.loss[rows] = loss
-        largest = torch.stack([grad.abs().amax(dim=1), s.abs().amax(dim=1)]).double().cpu()
+        largest = torch.stack([row_maxima(grad), row_maxima(s)]).double().cpu()
 
         # The last rule that holds names the reason; a step of length zero is the search's failure, not convergence.
         for holds, reason in (
@@ -228,7 +229,7 @@ class LBFGS:
         """Starts an iteration of the members ``rows`` along their directions, or ends them where none descends."""
         on = rows.to(state.grad.device)
         d = state.direction[on]
-        slope, size = torch.stack([(state.grad[on] * d).sum(dim=1), d.abs().amax(dim=1)]).double().cpu()
+        slope, size = torch.stack([row_sums(state.grad[on] * d), row_maxima(d)]).double().cpu()
         state.iterations[rows] += 1
         state.begun[rows] = True
         state.search.begin(*(part.numpy() for part in (rows, first_step, state.loss[rows], slope, size)))

@@ -285,7 +285,7 @@ def _report(ensemble: _Ensemble, problem: Problem, members: list[int], on_result
         return
     params = ensemble.params[members]
     found = problem.select(members).evaluate(params)
-    losses = torch.stack(list(found.terms.values())).sum(dim=0)
+    losses = sum(found.terms.values())  # one after the other: a sum over a stack may group its terms by where they lie
     for i, member in enumerate(members):
         # A run without a loss or an error is one that blew up, whatever ended it: NaN has one meaning in a store.
         known = bool(torch.isfinite(losses[i])) and not bool(torch.isnan(found.test_error[i]))
