@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sciml_lib.checks import real, settle
 from sciml_lib.errors import UserError
+from sciml_lib.optim.rows import row_maxima
 from sciml_lib.optim.state import EnsembleState, Status
 from sciml_lib.problems.base import Objective
 
@@ -44,8 +45,8 @@ class Exponential:
         return f"times {self.factor:g} {_each(self.every, unit)}"
 
     def scale(self, done: Tensor, steps: int) -> Tensor:
-        """Factor of the learning rate after so many steps, in the shape of ``done``."""
-        return self.factor ** (done // self.every).double()
+        """Factors of the learning rate after ``done [M]`` of so many steps, ``[M]`` float64; both on the CPU."""
+        return torch.tensor([self.factor**n for n in (done // self.every).tolist()], dtype=torch.float64)
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,9 @@ class Cosine:
         return "falling to zero along half a cosine" + (f" {_each(self.every, unit)}" if self.every > 1 else "")
 
     def scale(self, done: Tensor, steps: int) -> Tensor:
-        """Factor of the learning rate after so many steps, in the shape of ``done``."""
-        return 0.5 * (1.0 + torch.cos(math.pi * (done // self.every * self.every).double() / steps))
+        """Factors of the learning rate after ``done [M]`` of so many steps, ``[M]`` float64; both on the CPU."""
+        angles = (math.pi * n / steps for n in (done // self.every * self.every).tolist())
+        return torch.tensor([0.5 * (1.0 + math.cos(angle)) for angle in angles], dtype=torch.float64)
 
 
 Schedule = Exponential | Cosine
@@ -135,37 +137,44 @@ class Adam:
         Args:
             problem: the ensemble, in the rows' order.
             state: the state, updated in place.
-            rate: learning rate of each member in this step, ``[M]``, in place of the stage's own.
+            rate: learning rate of each member in this step, ``[M]`` (CPU), in place of the stage's own.
 
         Returns:
             The same state.
         """
         loss, grad = problem.value_and_grad(state.params)
-        finite = torch.isfinite(loss) & torch.isfinite(grad.abs().amax(dim=1))
-        state.loss.copy_(loss)
-        running = (state.status == Status.RUNNING).to(finite.device)
-        state.status[(running & ~finite).cpu()] = Status.DIVERGED
+        known, largest = torch.stack([loss.double(), row_maxima(grad).double()]).cpu()  # the one transfer of a step
+        finite = torch.isfinite(known) & torch.isfinite(largest)
+        state.loss.copy_(known)
+        running = state.status == Status.RUNNING
+        state.status[running & ~finite] = int(Status.DIVERGED)
         moving = running & finite
-        all_move = bool(moving.all())  # the usual case, in which nothing has to be masked
-        if not all_move:
-            grad = torch.where(moving[:, None], grad, 0.0)
-        state.iterations += moving.cpu()
-        state.evaluations += running.cpu()
+        state.iterations += moving
+        state.evaluations += running
 
+        length, root = self._factors(state.iterations, rate).to(grad)[:, :, None]  # [M, 1] each
+        here = None if bool(moving.all()) else moving.to(grad.device)[:, None]  # the usual case needs no mask
+        if here is not None:
+            grad = torch.where(here, grad, 0.0)
         beta1, beta2 = self.betas
-        count = state.iterations.clamp(min=1).to(grad.device, grad.dtype)[:, None]
-        state.mean.lerp_(grad, 1.0 - beta1)
-        state.square.mul_(beta2).addcmul_(grad, grad, value=1.0 - beta2)
-        factor: float | Tensor = self.learning_rate
-        if rate is not None:
-            factor = rate.to(grad)[:, None]
-        elif self.schedule is not None:
-            factor = factor * self.schedule.scale(state.iterations.sub(1).clamp(min=0), self.steps).to(grad)[:, None]
-        scale = factor / (1.0 - beta1**count)
-        update = scale * (state.mean / (state.square.sqrt() / (1.0 - beta2**count).sqrt() + self.eps))
-        state.params.sub_(update if all_move else torch.where(moving[:, None], update, 0.0))
+        state.mean.add_((grad - state.mean).mul_(1.0 - beta1))
+        state.square.mul_(beta2).add_(grad.square().mul_(1.0 - beta2))
+        update = length * (state.mean / (state.square.sqrt() / root + self.eps))
+        state.params.sub_(update if here is None else torch.where(here, update, 0.0))
         state.status[(state.status == Status.RUNNING) & (state.iterations >= self.steps)] = Status.BUDGET_SPENT
         return state
+
+    def _factors(self, count: Tensor, rate: Tensor | None) -> Tensor:
+        """Step length and root of the second moment's correction for members in their step ``count``, ``[2, M]`` (CPU)."""
+        beta1, beta2 = self.betas
+        numbers = count.clamp(min=1).tolist()
+        if rate is None:
+            rate = torch.full(count.shape, self.learning_rate, dtype=torch.float64)
+            if self.schedule is not None:
+                rate = rate * self.schedule.scale(count.sub(1).clamp(min=0), self.steps)
+        first = torch.tensor([1.0 - beta1**n for n in numbers], dtype=torch.float64)
+        second = torch.tensor([math.sqrt(1.0 - beta2**n) for n in numbers], dtype=torch.float64)
+        return torch.stack([rate / first, second])
 
 
 def check_schedule(schedule: object) -> None:

@@ -20,7 +20,8 @@ from torch import Tensor
 from sciml_lib.checks import settle
 from sciml_lib.errors import UserError
 from sciml_lib.optim.history import History
-from sciml_lib.optim.line_search import FIRST, SECOND, Outcome, WolfeSearch
+from sciml_lib.optim.line_search import CURRENT, FIRST, SECOND, Outcome, WolfeSearch
+from sciml_lib.optim.rows import row_maxima, row_sums
 from sciml_lib.optim.state import EnsembleState, Status
 from sciml_lib.problems.base import Objective
 
@@ -120,27 +121,25 @@ class LBFGS:
         Returns:
             The same state.
         """
-        step = torch.from_numpy(state.search.step).to(state.params)[:, None]
-        loss, grad = problem.value_and_grad(torch.addcmul(state.params, step, state.direction))
-        slope = (grad * state.direction).sum(dim=1)
-        # One transfer a step: everything the searches need to know.
-        loss, slope, finite = torch.stack([loss.double(), slope.double(), torch.isfinite(grad).all(dim=1)]).cpu()
-        loss = torch.where(torch.isfinite(loss) & (finite > 0), loss, torch.inf)
+        step = _steps(state)
+        loss, grad = problem.value_and_grad(state.params + step * state.direction)
+        # One transfer before the searches: everything they need to know.
+        known = (loss, row_sums(grad * state.direction), row_maxima(grad))
+        loss, slope, largest = torch.stack([numbers.double() for numbers in known]).cpu()
+        loss = torch.where(torch.isfinite(loss) & torch.isfinite(largest), loss, torch.inf)
 
         running = state.status == Status.RUNNING
         state.evaluations += running
         searching = running & (state.iterations > 0)
         starting = (running & ~searching).nonzero()[:, 0]
         if len(starting):
-            self._start(state, starting, loss[starting], grad)
+            self._start(state, starting, loss[starting], largest[starting], grad)
         if searching.any():
             outcome = state.search.advance(searching.numpy(), loss.numpy(), slope.numpy(), self.tolerance_change)
             _keep_gradients(state, outcome, grad)
             done = torch.from_numpy(outcome.done).nonzero()[:, 0]
             if len(done):
-                found = torch.from_numpy(outcome.loss)[done]
-                at_end = torch.where(found.isnan(), loss[done], found)
-                self._accept(state, done, at_end, _gradient_at_end(state, done, outcome, grad))
+                self._accept(state, done, outcome, step, loss[done], largest[done], grad)
         return state
 
     def call_again(self, state: LBFGSState, rows: Tensor) -> None:
@@ -158,105 +157,136 @@ class LBFGS:
         state.evaluations[rows] = 0
         state.search.step[rows.numpy()] = 0.0
 
-    def _start(self, state: LBFGSState, rows: Tensor, loss: Tensor, grad: Tensor) -> None:
-        """First evaluation of a call of the members ``rows``, with losses ``[m]``; ``grad [M, P]`` is everybody's.
+    def _start(self, state: LBFGSState, rows: Tensor, loss: Tensor, largest: Tensor, grad: Tensor) -> None:
+        """First evaluation of a call of the members ``rows``; ``grad [M, P]`` is everybody's.
 
         A first call begins with steepest descent and a cautious step, a further one goes on with the history there is.
+
+        Args:
+            state: the state, updated in place.
+            rows: the members, int64 on the CPU.
+            loss: their losses ``[m]`` (CPU).
+            largest: the largest entries of their gradients ``[m]`` (CPU).
+            grad: gradients of all members.
         """
-        on = rows.to(grad.device)
         state.loss[rows] = loss
-        state.grad[on] = grad[on]
-        largest, total = torch.stack([grad[on].abs().amax(dim=1), grad[on].abs().sum(dim=1)]).double().cpu()
         finite = torch.isfinite(loss)
         state.status[rows[~finite]] = Status.DIVERGED
         state.status[rows[finite & (largest <= self.tolerance_grad)]] = Status.CONVERGED_GRADIENT
 
         # Members that have ended at once keep what a further call would need.
         going = state.status[rows] == Status.RUNNING
+        again = going & state.begun[rows]
+        everybody, on, before, new = _on(grad.device, rows, rows[going], rows[again], rows[going & ~again])
+        state.grad[everybody] = grad[everybody]
         if not going.any():
             return
-        rows, on = rows[going], on[going.to(on.device)]
-        first_step = (1.0 / total[going]).clamp(max=1.0) * self.learning_rate
-        again = state.begun[rows]
-        further, before = rows[again], on[again.to(on.device)]
-        if len(further):
-            state.history.store(further, state.direction[before], grad[before] - state.first_grad[before])
-        state.direction[on] = -grad[on]
-        if len(further):
+        first_step = torch.full((len(rows),), self.learning_rate, dtype=torch.float64)
+        if len(new):
+            first_step[going & ~again] *= (1.0 / row_sums(grad[new].abs()).double().cpu()).clamp(max=1.0)
+            state.direction[new] = -grad[new]
+        if len(before):
+            state.history.store(rows[again], state.direction[before], grad[before] - state.first_grad[before])
             self._new_directions(state, before)
-            first_step[again] = self.learning_rate
-        self._begin_search(state, rows, first_step)
+        self._begin_search(state, rows[going], on, first_step[going])
 
-    def _accept(self, state: LBFGSState, rows: Tensor, loss: Tensor, grad: Tensor) -> None:
-        """Ends an iteration of the members ``rows`` where their searches ended, with loss ``[m]`` and gradient ``[m, P]``."""
-        on = rows.to(grad.device)
-        step = torch.from_numpy(state.search.step)[rows]
-        s = step.to(grad)[:, None] * state.direction[on]  # [m, P]
-        before = state.grad[on]
-        y = grad - before
+    def _accept(
+        self, state: LBFGSState, rows: Tensor, outcome: Outcome, step: Tensor, loss: Tensor, largest: Tensor, grad: Tensor
+    ) -> None:
+        """Ends an iteration of the members ``rows`` where their searches ended.
+
+        Args:
+            state: the state, updated in place.
+            rows: the members, int64 on the CPU.
+            outcome: where the searches ended.
+            step: the trial steps of all members, ``[M, 1]`` on the device.
+            loss: losses of the members ``rows`` at the trial points, ``[m]`` (CPU).
+            largest: the largest entries of their gradients there, ``[m]`` (CPU).
+            grad: gradients of all members there, ``[M, P]``.
+        """
+        elsewhere = (torch.from_numpy(outcome.end)[rows] != CURRENT).nonzero()[:, 0]  # few: a search that was given up
+        kept = _kept_gradients(state, rows[elsewhere], outcome) if len(elsewhere) else None
+        if kept is not None:
+            largest[elsewhere] = row_maxima(kept).double().cpu()
+            found = torch.from_numpy(outcome.loss)[rows]
+            loss = torch.where(found.isnan(), loss, found)
+            step = _steps(state)
         change = (loss - state.loss[rows]).abs()
-        state.params[on] += s
-        state.grad[on] = grad
         state.loss[rows] = loss
-        largest = torch.stack([grad.abs().amax(dim=1), s.abs().amax(dim=1)]).double().cpu()
+        length = torch.from_numpy(state.search.step)[rows]
+        # The largest entry of the step, known here without looking: a product is rounded alike wherever it is taken.
+        longest = length.abs().to(grad.dtype) * torch.from_numpy(state.search.size)[rows].to(grad.dtype)
 
         # The last rule that holds names the reason; a step of length zero is the search's failure, not convergence.
         for holds, reason in (
             (state.iterations[rows] >= self.max_iterations, Status.BUDGET_SPENT),
             (state.evaluations[rows] >= self.evaluation_budget, Status.BUDGET_SPENT),
-            ((largest[1] <= self.tolerance_change) | (change < self.tolerance_change), Status.CONVERGED_CHANGE),
-            (step == 0.0, Status.LINE_SEARCH_FAILED),
-            (largest[0] <= self.tolerance_grad, Status.CONVERGED_GRADIENT),
-            (~torch.isfinite(largest).all(dim=0), Status.DIVERGED),
+            ((longest <= self.tolerance_change) | (change < self.tolerance_change), Status.CONVERGED_CHANGE),
+            (length == 0.0, Status.LINE_SEARCH_FAILED),
+            (largest <= self.tolerance_grad, Status.CONVERGED_GRADIENT),
+            (~(torch.isfinite(largest) & torch.isfinite(longest)), Status.DIVERGED),
         ):
             state.status[rows[holds]] = reason
 
         going = state.status[rows] == Status.RUNNING
-        here = going.to(grad.device)
-        if not going.all():  # what another call would need to know of this iteration
-            state.direction[on[~here]], state.first_grad[on[~here]] = s[~here], before[~here]
-        if going.any():
-            state.history.store(rows[going], s[here], y[here])
-            self._new_directions(state, on[here])
-            self._begin_search(state, rows[going], torch.full((int(going.sum()),), self.learning_rate, dtype=torch.float64))
+        positions = (elsewhere, going.nonzero()[:, 0], (~going).nonzero()[:, 0])
+        on, elsewhere, stay, over = _on(grad.device, rows, *positions)
+        grad = grad[on]
+        if kept is not None:
+            grad[elsewhere] = kept
+        s = step[on] * state.direction[on]  # [m, P]
+        before = state.grad[on]
+        y = grad - before
+        state.params[on] += s
+        state.grad[on] = grad
+        if len(over):  # what another call would need to know of this iteration
+            state.direction[on[over]], state.first_grad[on[over]] = s[over], before[over]
+            rows, on, s, y = rows[going], on[stay], s[stay], y[stay]
+        if len(rows):
+            state.history.store(rows, s, y)
+            self._new_directions(state, on)
+            self._begin_search(state, rows, on, torch.full((len(rows),), self.learning_rate, dtype=torch.float64))
 
     def _new_directions(self, state: LBFGSState, on: Tensor) -> None:
         """Gives the members ``on`` the directions of their histories."""
         state.direction[on] = state.history.direction(state.grad, on)
 
-    def _begin_search(self, state: LBFGSState, rows: Tensor, first_step: Tensor) -> None:
+    def _begin_search(self, state: LBFGSState, rows: Tensor, on: Tensor, first_step: Tensor) -> None:
         """Starts an iteration of the members ``rows`` along their directions, or ends them where none descends."""
-        on = rows.to(state.grad.device)
         d = state.direction[on]
-        slope, size = torch.stack([(state.grad[on] * d).sum(dim=1), d.abs().amax(dim=1)]).double().cpu()
+        slope, size = torch.stack([row_sums(state.grad[on] * d), row_maxima(d)]).double().cpu()
         state.iterations[rows] += 1
         state.begun[rows] = True
         state.search.begin(*(part.numpy() for part in (rows, first_step, state.loss[rows], slope, size)))
         state.status[rows[~(slope <= -self.tolerance_change)]] = Status.CONVERGED_CHANGE
         state.status[rows[slope >= 0]] = Status.LINE_SEARCH_FAILED
         state.status[rows[~torch.isfinite(slope)]] = Status.DIVERGED
-        refused = state.status[rows] != Status.RUNNING
-        if refused.any():  # another call must not take a direction that was never gone for a step
-            state.direction[on[refused.to(on.device)]] = 0.0
+        refused = rows[state.status[rows] != Status.RUNNING]
+        if len(refused):  # another call must not take a direction that was never gone for a step
+            state.direction[refused.to(on.device)] = 0.0
+
+
+def _steps(state: LBFGSState) -> Tensor:
+    """The trial steps, ``[M, 1]`` on the device."""
+    return torch.from_numpy(state.search.step).to(state.params)[:, None]
+
+
+def _on(device: torch.device, *rows: Tensor) -> Sequence[Tensor]:
+    """Several lists of members, or of places in such a list, on the device: one transfer for all."""
+    return rows if device.type == "cpu" else torch.cat(rows).to(device).split([len(some) for some in rows])
 
 
 def _keep_gradients(state: LBFGSState, outcome: Outcome, grad: Tensor) -> None:
     """Writes the gradients that brackets will need into their buffers."""
-    for wanted, source, target in (
-        (outcome.keep == FIRST, grad, state.first_grad),
-        (outcome.keep == SECOND, grad, state.second_grad),
-        (outcome.restore, state.grad, state.first_grad),
-    ):
-        if wanted.any():
-            on = torch.from_numpy(wanted.nonzero()[0]).to(grad.device)
+    wanted = (outcome.keep == FIRST, outcome.keep == SECOND, outcome.restore)
+    first, second, restored = _on(grad.device, *(torch.from_numpy(mask.nonzero()[0]) for mask in wanted))
+    moves = (first, grad, state.first_grad), (second, grad, state.second_grad), (restored, state.grad, state.first_grad)
+    for on, source, target in moves:
+        if len(on):
             target[on] = source[on]
 
 
-def _gradient_at_end(state: LBFGSState, rows: Tensor, outcome: Outcome, grad: Tensor) -> Tensor:
-    """The gradients ``[m, P]`` at the steps where the searches of the members ``rows`` ended."""
-    found, end = grad[rows.to(grad.device)], torch.from_numpy(outcome.end)[rows]
-    for buffer, kept in ((FIRST, state.first_grad), (SECOND, state.second_grad)):
-        there = (end == buffer).nonzero()[:, 0]
-        if len(there):
-            found[there.to(grad.device)] = kept[rows[there].to(grad.device)]
-    return found
+def _kept_gradients(state: LBFGSState, rows: Tensor, outcome: Outcome) -> Tensor:
+    """The gradients ``[m, P]`` of the members ``rows`` in the buffers where their searches ended."""
+    on, second = _on(state.grad.device, rows, torch.from_numpy(outcome.end)[rows].eq(SECOND).long())
+    return torch.where(second[:, None] > 0, state.second_grad[on], state.first_grad[on])

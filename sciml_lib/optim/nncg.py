@@ -13,6 +13,7 @@ from torch import Tensor
 from sciml_lib.checks import settle
 from sciml_lib.errors import UserError
 from sciml_lib.optim.nystrom import precondition, sketch
+from sciml_lib.optim.rows import row_maxima, row_norms, row_sums
 from sciml_lib.optim.state import EnsembleState, Status
 from sciml_lib.problems.base import CurvedObjective, HessianProduct
 
@@ -144,18 +145,18 @@ class NNCG:
             The same state.
         """
         loss, grad, product = problem.linearised(state.params)
+        known = (loss, row_maxima(grad), row_norms(grad), row_maxima(state.direction))
+        loss, largest, norm, last = torch.stack([numbers.double() for numbers in known]).cpu()
         state.loss.copy_(loss)
         running = state.status == Status.RUNNING
         state.evaluations += running
-        finite = torch.isfinite(loss) & torch.isfinite(grad).all(dim=1)
-        _end(state, running & ~finite.cpu(), Status.DIVERGED)
-        _end(state, running & (grad.abs().amax(dim=1) <= self.tolerance_grad).cpu(), Status.CONVERGED_GRADIENT)
+        _end(state, running & ~(torch.isfinite(loss) & torch.isfinite(largest)), Status.DIVERGED)
+        _end(state, running & (largest <= self.tolerance_grad), Status.CONVERGED_GRADIENT)
         # Conjugate gradients would end at their start, a direction of zero; without randomness that is the end for good.
-        solved = torch.linalg.vector_norm(grad, dim=1) <= self.cg_tolerance
-        _end(state, running & (solved & (state.direction == 0).all(dim=1)).cpu(), Status.NOTHING_TO_SOLVE)
+        _end(state, running & (norm <= self.cg_tolerance) & (last == 0), Status.NOTHING_TO_SOLVE)
         self._renew_sketches(product, state)
-        self._solve(product, grad, state)
-        self._search(problem, grad, state)
+        slope = self._solve(product, grad, last != 0, state)
+        self._search(problem, slope, state)
         state.iterations += state.status == Status.RUNNING
         spent = (state.status == Status.RUNNING) & (state.iterations >= self.steps)
         _end(state, spent & (state.indefinite > 0), Status.NEGATIVE_CURVATURE)
@@ -187,56 +188,71 @@ class NNCG:
         failed[rows] = ~made.good.cpu()
         _end(state, failed, Status.SKETCH_FAILED)
 
-    def _solve(self, product: HessianProduct, grad: Tensor, state: NNCGState) -> None:
-        """Finds the directions: from the last ones, and where that does not lead to a descent, from zero."""
+    def _solve(self, product: HessianProduct, grad: Tensor, warm: Tensor, state: NNCGState) -> Tensor:
+        """Finds the directions: from the last ones, and where that does not lead to a descent, from zero.
+
+        Args:
+            product: products with the Hessians.
+            grad: ``[M, P]``.
+            warm: who has a last direction, ``[M]`` (CPU).
+            state: the state, updated in place.
+
+        Returns:
+            Their products with the gradients, ``[M]`` float64 (CPU); those of members that do not run mean nothing.
+        """
         wanted = state.status == Status.RUNNING
+        slopes = torch.zeros(len(wanted), dtype=torch.float64)
         indefinite = torch.zeros_like(wanted)
-        for start in (state.direction, torch.zeros_like(grad)):
+        for start, known in ((state.direction, warm), (torch.zeros_like(grad), torch.zeros_like(warm))):
             if wanted.any():
-                d, passes, negative = self._conjugate_gradients(product, grad, start, wanted, state)
-                on = wanted.to(grad.device)
-                state.direction[on] = d[on]
+                d, passes, negative = self._conjugate_gradients(product, grad, start, known, wanted, state)
+                state.direction.copy_(torch.where(wanted.to(grad.device)[:, None], d, state.direction))
+                slopes, negative = torch.stack([row_sums(grad * state.direction).double(), negative.double()]).cpu()
                 state.evaluations += passes
-                indefinite |= negative
-                slope = (grad * state.direction).sum(dim=1)
-                wanted = wanted & ~((slope > 0) & torch.isfinite(slope)).cpu()
+                indefinite |= negative > 0
+                wanted = wanted & ~((slopes > 0) & torch.isfinite(slopes))
         state.indefinite += indefinite
         _end(state, wanted, Status.NOT_DESCENT)
+        return slopes
 
     def _conjugate_gradients(
-        self, product: HessianProduct, grad: Tensor, start: Tensor, wanted: Tensor, state: NNCGState
+        self, product: HessianProduct, grad: Tensor, start: Tensor, warm: Tensor, wanted: Tensor, state: NNCGState
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Preconditioned conjugate gradients for (H + mu I) d = g.
 
         A direction p with p.(H + mu I)p <= 0 ends the member's solve where it is (Nocedal & Wright, algorithm 7.1); if
         that is at its very beginning, p itself, the preconditioned residual, is added.
 
+        Args:
+            product: products with the Hessians.
+            grad: ``[M, P]``.
+            start: where to start, ``[M, P]``.
+            warm: for whom that is not zero, ``[M]`` (CPU).
+            wanted: for whom to solve, ``[M]`` (CPU).
+            state: has the preconditioners.
+
         Returns:
-            d ``[M, P]``, products used ``[M]`` and whether negative curvature was met ``[M]`` (both on the CPU).
+            d ``[M, P]``, products used ``[M]`` (CPU) and whether negative curvature was met ``[M]``.
         """
-
-        def damped(v: Tensor, who: Tensor) -> Tensor:
-            return product(v, who.cpu()) + self.damping * v
-
-        d = start.clone()
-        active = wanted.to(grad.device)
+        d, r = start, grad
         passes = torch.zeros_like(state.evaluations)
-        if torch.count_nonzero(start):
-            r = grad - damped(d, active)
-            passes += wanted
-        else:
-            r = grad.clone()
+        who = wanted & warm  # the others' residual is their gradient, whether they are alone or not
+        if who.any():
+            there = who.to(grad.device)[:, None]
+            r = torch.where(there, grad - (product(start, who) + self.damping * start), grad)
+            passes += who
+        active = wanted.to(grad.device)
         z = precondition(state.vectors, state.values, r, self.damping)
-        p = z.clone()
-        rz = (r * z).sum(dim=1)
+        p, rz = z, row_sums(r * z)
         indefinite = torch.zeros_like(active)
         for iteration in range(self.cg_iterations):
-            active = active & (torch.linalg.vector_norm(r, dim=1) > self.cg_tolerance) & (rz > 0)
-            if not active.any():
+            active = active & (row_norms(r) > self.cg_tolerance) & (rz > 0)
+            who = active.cpu()  # the one transfer of an iteration
+            if not who.any():
                 break
-            hp = damped(p, active)
-            passes += active.cpu()
-            curvature = (p * hp).sum(dim=1)
+            hp = product(p, who) + self.damping * p
+            passes += who
+            curvature = row_sums(p * hp)
             negative = active & ~(curvature > 0)  # also where it is NaN
             if iteration == 0:
                 d = torch.where(negative[:, None], d + p, d)
@@ -246,27 +262,28 @@ class NNCG:
             d = torch.where(active[:, None], d + alpha * p, d)
             r = torch.where(active[:, None], r - alpha * hp, r)
             z = precondition(state.vectors, state.values, r, self.damping)
-            rz_next = (r * z).sum(dim=1)
+            rz_next = row_sums(r * z)
             p = torch.where(active[:, None], z + (rz_next / rz)[:, None] * p, p)
             rz = torch.where(active, rz_next, rz)
-        return d, passes, indefinite.cpu()
+        return d, passes, indefinite
 
-    def _search(self, problem: CurvedObjective, grad: Tensor, state: NNCGState) -> None:
-        """Armijo backtracking along the directions; a trial loss that is not finite counts as too high."""
-        slope = (grad * state.direction).sum(dim=1).double().cpu()
+    def _search(self, problem: CurvedObjective, slope: Tensor, state: NNCGState) -> None:
+        """Armijo backtracking along the directions, with products ``slope [M]`` with the gradients.
+
+        A trial loss that is not finite counts as too high.
+        """
         open_ = state.status == Status.RUNNING
         step = torch.full_like(slope, self.learning_rate)
         seen_finite = torch.zeros_like(open_)
         for _ in range(MAX_BACKTRACKS):
             if not open_.any():
                 return
-            trial = state.params - step.to(grad)[:, None] * state.direction
+            trial = state.params - step.to(state.params)[:, None] * state.direction
             loss = problem.value(trial).double().cpu()
             state.evaluations += open_
             seen_finite |= torch.isfinite(loss)
             accepted = open_ & (loss <= state.loss - self.decrease * step * slope)
-            on = accepted.to(grad.device)
-            state.params[on] = trial[on]
+            state.params.copy_(torch.where(accepted.to(trial.device)[:, None], trial, state.params))
             state.loss[accepted] = loss[accepted]
             open_ = open_ & ~accepted
             step = torch.where(open_, self.shrink * step, step)

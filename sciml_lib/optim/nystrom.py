@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
+
+from sciml_lib.optim.rows import memberwise
 
 LIFT = 1e-6
 """A core that is not positive definite is lifted to this fraction of its largest eigenvalue (the released code)."""
@@ -36,9 +39,14 @@ class Sketch:
 
 def precondition(vectors: Tensor, values: Tensor, r: Tensor, damping: float) -> Tensor:
     """See :meth:`Sketch.precondition`; for tensors as they are kept in an optimiser's state."""
-    inside = torch.bmm(r[:, None], vectors)  # [M, 1, rank]; rows, not columns: about twice as fast on a CPU
-    scale = (values[:, -1:] + damping) / (values + damping) - 1.0
-    return r + torch.bmm(scale[:, None] * inside, vectors.mT)[:, 0]
+
+    def applied(vectors: Tensor, values: Tensor, r: Tensor) -> tuple[Tensor]:
+        inside = torch.bmm(r[:, None], vectors)  # [M, 1, rank]; rows, not columns: about twice as fast on a CPU
+        scale = (values[:, -1:] + damping) / (values + damping) - 1.0
+        return (r + torch.bmm(scale[:, None] * inside, vectors.mT)[:, 0],)
+
+    (z,) = memberwise(applied, vectors, values, r)
+    return z
 
 
 def sketch(product: Callable[[Tensor], Tensor], test: Tensor) -> Sketch:
@@ -56,23 +64,29 @@ def sketch(product: Callable[[Tensor], Tensor], test: Tensor) -> Sketch:
     Returns:
         The approximation, in the type of ``test``.
     """
-    q = torch.linalg.qr(test.double()).Q  # [M, P, rank]
+    (q,) = memberwise(lambda a: (torch.linalg.qr(a).Q,), test.double())  # [M, P, rank]
     y = torch.stack([product(column.to(test)).double() for column in q.unbind(dim=2)], dim=2)
-    good = torch.isfinite(y).flatten(1).all(dim=1)
-    y = torch.where(good[:, None, None], y, 0.0)
+    finite = torch.isfinite(y).flatten(1).all(dim=1)
+    y = torch.where(finite[:, None, None], y, 0.0)
+    u, values, factorised = memberwise(partial(_factorised, dtype=test.dtype), q, y)
+    good = finite & factorised
+    keep = good[:, None]
+    return Sketch(torch.where(keep[..., None], u, 0.0).to(test), torch.where(keep, values, 0.0).to(test), good)
+
+
+def _factorised(q: Tensor, y: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """U, the values and whether there are any, from the orthonormal test vectors and the products with them."""
     core = torch.bmm(q.mT, y)
     core = 0.5 * (core + core.mT)
     ends = torch.linalg.eigvalsh(core)[:, [0, -1]]
     largest = ends.abs().amax(dim=1)
     # The shift that algorithm 2.1 adds for stability, or what lifts the lowest eigenvalue.
-    stable = torch.finfo(test.dtype).eps * torch.linalg.matrix_norm(y)
-    shift = torch.maximum(stable, LIFT * largest - ends[:, 0]).clamp(min=torch.finfo(test.dtype).tiny)
-    eye = torch.eye(test.shape[2], dtype=torch.float64, device=test.device)
+    stable = torch.finfo(dtype).eps * torch.linalg.matrix_norm(y)
+    shift = torch.maximum(stable, LIFT * largest - ends[:, 0]).clamp(min=torch.finfo(dtype).tiny)
+    eye = torch.eye(q.shape[2], dtype=torch.float64, device=q.device)
     factor, info = torch.linalg.cholesky_ex(core + shift[:, None, None] * eye)
-    good &= info == 0
+    good = info == 0
     factor = torch.where(good[:, None, None], factor, eye)
     b = torch.linalg.solve_triangular(factor, (y + shift[:, None, None] * q).mT, upper=False).mT
     u, sigma, _ = torch.linalg.svd(b, full_matrices=False)
-    values = (sigma.square() - shift[:, None]).clamp(min=0.0)
-    keep = good[:, None]
-    return Sketch(torch.where(keep[..., None], u, 0.0).to(test), torch.where(keep, values, 0.0).to(test), good)
+    return u, (sigma.square() - shift[:, None]).clamp(min=0.0), good

@@ -165,6 +165,8 @@ class AugmentedLagrangian:
 
 def _by_coefficient(table: Table, coefficients: Tensor) -> Tensor:
     """The table's value for each member, ``[M]``; below its first coefficient the first value."""
+    if len(table) == 1:
+        return coefficients.new_full(coefficients.shape, table[0][1])
     edges = torch.tensor([edge for edge, _ in table[1:]], dtype=torch.float64, device=coefficients.device)
     values = coefficients.new_tensor([value for _, value in table])
     return values[torch.searchsorted(edges, coefficients.double(), right=True)]

@@ -198,7 +198,7 @@ def train(
         checkpoint.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _BoundPhase:
     """A phase, bound to the ensemble.
 
@@ -213,6 +213,7 @@ class _BoundPhase:
     problem: Problem
     seeds: Sequence[int]
     replicas: dict[int, list[int]]
+    _chosen: tuple[list[int], Problem] | None = None
 
     @classmethod
     def of(cls, phase: Phase, problem: Problem, seeds: Sequence[int], ensemble: _Ensemble) -> _BoundPhase:
@@ -224,6 +225,12 @@ class _BoundPhase:
             ensemble.waiting = list(replicas)
             ensemble.status[~diverged] = int(Status.RUNNING)
         return cls(phase.stage, phase.view(problem), seeds, replicas)
+
+    def problem_of(self, slots: list[int]) -> Problem:
+        """The problem of the members in the slots; it is kept until these change."""
+        if self._chosen is None or self._chosen[0] != slots:
+            self._chosen = list(slots), self.problem.select(slots)
+        return self._chosen[1]
 
 
 def _fill_slots(ensemble: _Ensemble, bound: _BoundPhase, width: int | None) -> bool:
@@ -249,7 +256,7 @@ def _joined(state: EnsembleState, fresh: EnsembleState) -> EnsembleState:
 def _advance(ensemble: _Ensemble, bound: _BoundPhase) -> None:
     """One step of all slots; its time is shared equally among them, and among those who share a slot."""
     start = time.perf_counter()
-    ensemble.state = bound.stage.step(bound.problem.select(ensemble.slots), ensemble.state)
+    ensemble.state = bound.stage.step(bound.problem_of(ensemble.slots), ensemble.state)
     each = (time.perf_counter() - start) / len(ensemble.slots)
     for slot in ensemble.slots:
         group = bound.replicas[slot]
@@ -285,7 +292,7 @@ def _report(ensemble: _Ensemble, problem: Problem, members: list[int], on_result
         return
     params = ensemble.params[members]
     found = problem.select(members).evaluate(params)
-    losses = torch.stack(list(found.terms.values())).sum(dim=0)
+    losses = sum(found.terms.values())  # one after the other: a sum over a stack may group its terms by where they lie
     for i, member in enumerate(members):
         # A run without a loss or an error is one that blew up, whatever ended it: NaN has one meaning in a store.
         known = bool(torch.isfinite(losses[i])) and not bool(torch.isnan(found.test_error[i]))
