@@ -12,8 +12,9 @@ from __future__ import annotations
 import ctypes
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from ctypes import c_int32, c_int64, c_void_p
 from functools import cache
 
@@ -129,6 +130,17 @@ def _over_members(m: int, call: Callable[[int, int], object]) -> None:
     call(edges[0], edges[1])
     for other in others:
         other.result()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Gives PyTorch one thread: some of its routines round by the number of them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @cache

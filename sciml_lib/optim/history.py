@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from sciml_lib import kernel
+from sciml_lib.optim.rows import row_sums
 from sciml_lib.optim.state import Part
 
 MIN_CURVATURE = 1e-10
@@ -73,7 +74,7 @@ class History(Part):
             s: their steps ``[m, P]``.
             y: the differences of their gradients ``[m, P]``.
         """
-        curvature = (y * s).sum(dim=1)
+        curvature = row_sums(y * s)
         good = (curvature > MIN_CURVATURE).nonzero()[:, 0]
         chosen = rows[good.cpu()]
         if not len(chosen):
@@ -82,7 +83,7 @@ class History(Part):
         on = chosen.to(s.device)
         self.s[on, row], self.y[on, row] = s[good], y[good]
         self.products[on, row, row] = torch.nan  # shows, should the product with the pair never be taken
-        self.gamma[on] = curvature[good] / y[good].square().sum(dim=1)
+        self.gamma[on] = curvature[good] / row_sums(y[good].square())
         self.pairs[chosen] += 1
 
     def direction(self, grad: Tensor, on: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from sciml_lib import kernel
+
 
 def row_sums(x: Tensor) -> Tensor:
     """The sum of every row of ``x [M, P]``, ``[M]``."""
@@ -46,11 +48,7 @@ def memberwise(f: Callable[..., tuple[Tensor, ...]], *tensors: Tensor) -> tuple[
     """
     if not tensors[0].is_cpu:
         return f(*tensors)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with kernel.one_thread():
         members = zip(*(tensor.split(1) for tensor in tensors), strict=True)
         made = [f(*(own.clone(memory_format=torch.contiguous_format) for own in member)) for member in members]
-    finally:
-        torch.set_num_threads(threads)
     return tuple(torch.cat(parts) for parts in zip(*made, strict=True))

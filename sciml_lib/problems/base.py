@@ -82,6 +82,10 @@ class Problem(Objective, Protocol):
         """Names of the terms of the loss."""
 
     @property
+    def engine(self) -> str:
+        """How it is evaluated: ``fused`` by the compiled kernel, or ``eager`` by PyTorch."""
+
+    @property
     def group_size(self) -> int:
         """How many members are evaluated at a time."""
 

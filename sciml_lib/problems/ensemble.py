@@ -26,9 +26,9 @@ class EnsembleProblem(ABC):
     coefficient. Loss, gradient and products with the Hessian follow by automatic differentiation; a family that knows a
     faster way overrides them.
 
-    A member's numbers agree with those that it has alone, or in another company, to rounding: about 1e-7 relative in an
-    evaluation in float32, since batched products of a library round by the size of the batch. Long training amplifies
-    this. They are exactly equal only for the same group of members.
+    In the eager form a member's numbers agree with those that it has alone, or in another company, to rounding: about 1e-7
+    relative in an evaluation in float32, since batched products of a library round by the size of the batch. Long training
+    amplifies this. Where :attr:`engine` is ``fused`` they are the same bits.
 
     Attributes:
         system: the equation.
@@ -99,6 +99,11 @@ class EnsembleProblem(ABC):
     def coefficient_name(self) -> str:
         """Name of the swept coefficient; empty if the equation has none."""
         return self.system.coefficient_name
+
+    @property
+    def engine(self) -> str:
+        """How it is evaluated: ``eager``, by PyTorch, unless a family knows better."""
+        return "eager"
 
     @property
     def group_size(self) -> int:

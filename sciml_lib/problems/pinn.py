@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Self
 
 import torch
@@ -233,24 +234,30 @@ class PINN(ResidualProblem):
         parts: list[tuple[slice, JetHessian | EagerHessian, Tensor | None]] = []
         losses, grads = [], []
         budget = GPU_WORKSPACE_BYTES if self.device.type == "cuda" else CPU_CURVATURE_BYTES
-        # Members that the kernel trains are on their own here, too, so that nobody's products round by the size of a group.
-        size = 1 if self.engine == "fused" else max(1, budget // self.curvature_bytes_per_member)
+        # Members that the kernel trains are on their own here, too: PyTorch's products round by the size of a group, by where
+        # operands lie in memory, and by the number of threads.
+        alone = self.engine == "fused"
+        size = 1 if alone else max(1, budget // self.curvature_bytes_per_member)
+        threads = kernel.one_thread if alone else nullcontext
         for rows in _groups(len(params), size):
-            one, p = self._take(rows), params[rows].detach()
+            one, p = self._take(rows), params[rows].detach().clone()
             kind = hessian_of(self.model)
-            hessian = kind(self.model, p, one._seed, self.layout, lambda jet, one=one: one._total(one._residuals(jet)))
+            with threads():
+                hessian = kind(self.model, p, one._seed, self.layout, lambda jet, one=one: one._total(one._residuals(jet)))
             decay = None if one.augmentation is None else one.augmentation.decay[:, None]
             losses.append(one._with_decay(hessian.loss, p))
-            grads.append(hessian.grad if decay is None else hessian.grad.addcmul(p, decay, value=2.0))
+            grads.append(hessian.grad if decay is None else hessian.grad + (2.0 * decay) * p)
             parts.append((rows, hessian, decay))
 
         def product(v: Tensor, wanted: Tensor | None = None) -> Tensor:
             result = torch.zeros_like(v)
             for rows, hessian, decay in parts:
                 if wanted is None or wanted[rows].any():
-                    result[rows] = hessian.product(v[rows])
+                    direction = v[rows].clone()
+                    with threads():
+                        result[rows] = hessian.product(direction)
                     if decay is not None:
-                        result[rows].addcmul_(v[rows], decay, value=2.0)
+                        result[rows] += (2.0 * decay) * direction
             return result
 
         return torch.cat(losses), torch.cat(grads), product

@@ -42,6 +42,7 @@ class MemberResult:
         iterations: iterations over all stages.
         evaluations: evaluations of loss and gradient over all stages.
         seconds: the member's share of the ensemble's wall time.
+        engine: how its problem was evaluated, ``fused`` or ``eager``.
     """
 
     params: Tensor
@@ -53,6 +54,7 @@ class MemberResult:
     evaluations: int
     seconds: float
     metrics: dict[str, float] = field(default_factory=dict)
+    engine: str = "eager"
 
 
 @dataclass(frozen=True)
@@ -311,6 +313,7 @@ def _report(ensemble: _Ensemble, problem: Problem, members: list[int], on_result
                 evaluations=int(ensemble.evaluations[member]),
                 seconds=float(ensemble.seconds[member]),
                 metrics={name: value[i].item() for name, value in found.metrics.items()},
+                engine=problem.engine,
             ),
         )
 

@@ -44,7 +44,8 @@ class Row:
 
     @classmethod
     def of(cls, cell: Cell, result: MemberResult, device: str) -> Row:
-        """The row of a member that has ended."""
+        """The row of a member that has ended; the compiled kernel is named behind the device."""
+        device = device if result.engine == "eager" else f"{device} ({result.engine})"
         return cls(
             cell=cell,
             status=result.status,
