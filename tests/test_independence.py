@@ -245,8 +245,22 @@ def test_ropinn() -> None:
 
 
 def test_nncg() -> None:
-    """After a step of Adam, so that members in a slot that has just been filled have no last direction yet."""
-    assert_independent(Adam(steps=1), NNCG(steps=3, rank=3, refresh=2, cg_iterations=4, damping=1e-3, cg_tolerance=1e-8))
+    assert_independent(NNCG(steps=3, rank=3, refresh=2, cg_iterations=4, damping=1e-3, cg_tolerance=1e-8))
+
+
+def test_a_newcomer_beside_a_member_that_has_a_last_direction() -> None:
+    """Its residual is its gradient, and no product is counted for that."""
+    stage = NNCG(steps=3, rank=2, cg_iterations=3, damping=1e-3, cg_tolerance=1e-8)
+    problem = Toy([3.0, 0.5])
+    first, second = problem.select([0]), problem.select([1])
+    old = stage.step(first, stage.init(first, first.init([5]), [5]))
+    new = stage.init(second, second.init([1]), [1])
+    both = old.replaced({name: torch.cat([value, new.tensors()[name]]) for name, value in old.tensors().items()})
+    stage.step(problem, both)
+    stage.step(first, old)
+    stage.step(second, new)
+    for name, value in both.tensors().items():
+        assert torch.equal(value, torch.cat([old.tensors()[name], new.tensors()[name]])), name
 
 
 @pytest.mark.usefixtures("directions_of_their_own")

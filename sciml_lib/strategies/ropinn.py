@@ -157,20 +157,10 @@ class RoPINN:
             some = rows[(state.calls[rows] + 1).clamp(max=self.window) == known]
             if len(some):
                 last = state.averages[some.to(on.device), :known]  # [m, known, P]
-                spread = _deviation(last) / (_mean(last.abs()) + SMALLEST)
+                spread = last.std(dim=1, correction=0) / (last.abs().mean(dim=1) + SMALLEST)
                 v = (row_sums(spread) / spread.shape[1]).double().cpu()
                 v = torch.where(v == 0, 1.0, v)  # one call alone has no spread
                 state.region[some] = (self.initial_region / v).clamp(0.0, self.max_region)
-
-
-def _mean(x: Tensor) -> Tensor:
-    """The mean of ``x [m, n, P]`` over its few rows n, ``[m, P]``; one after the other, so that no bit depends on m."""
-    return sum(x.unbind(1)[1:], start=x[:, 0]) / x.shape[1]
-
-
-def _deviation(x: Tensor) -> Tensor:
-    """The standard deviation over those, ``[m, P]``."""
-    return _mean((x - _mean(x)[:, None]).square()).sqrt()
 
 
 class _Watched:
