@@ -31,6 +31,11 @@ FORM = ("p1", "p2", "p3", "a_x", "a_t", "c_x", "c_t", "b_x", "b_t", "ratio", "we
 """The numbers of a block of residuals, one row a member; ``struct Block`` in ``kernel.cpp`` says what they are."""
 
 
+def tile_bytes(hidden: Sequence[int]) -> int:
+    """About how much memory a thread needs for a network with these hidden widths; no tile has more than 512 rows."""
+    return 4 * 512 * (2 * sum(hidden) + 2 * max(hidden))
+
+
 class Network(ctypes.Structure):
     """The widths of a network with two inputs and one output."""
 

@@ -296,14 +296,16 @@ class PINN(ResidualProblem):
     @property
     def group_size(self) -> int:
         """How many members are evaluated at a time."""
+        if self.engine == "fused":
+            return torch.get_num_threads()
         budget = GPU_WORKSPACE_BYTES if self.device.type == "cuda" else CPU_WORKSPACE_BYTES
         return max(1, budget // self.workspace_bytes_per_member)
 
     @property
     def workspace_bytes_per_member(self) -> int:
-        """Size of one member's share of the evaluation buffers; the kernel's are too small to count."""
+        """Size of one member's share of the evaluation buffers: of the kernel's, its tile."""
         if self.engine == "fused":
-            return 0
+            return kernel.tile_bytes(self.model.hidden)
         return sweep_of(self.model).bytes_per_member(self.model, self.layout, self.dtype.itemsize)
 
     @property
