@@ -15,9 +15,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from sciml_lib.optim import Cosine, Exponential, History
+from sciml_lib import kernel
+from sciml_lib.optim import Cosine, Exponential
 from sciml_lib.optim.nystrom import precondition, sketch
-from sciml_lib.optim.rows import memberwise, row_norms, row_sums
+from sciml_lib.optim.rows import row_norms, row_sums
 from sciml_lib.problems import Evaluation
 from sciml_lib.problems.base import shuffled
 from sciml_lib.strategies import (
@@ -46,7 +47,7 @@ class Toy:
     device, dtype, n_params = torch.device("cpu"), torch.float32, P
     term_names, coefficient_name, group_size = tuple(BLOCKS), "c", 1
     workspace_bytes_per_member = curvature_bytes_per_member = 0
-    n_residual, shortest_side = BLOCKS["residual"], 1.0
+    n_residual, shortest_side, engine = BLOCKS["residual"], 1.0, "eager"
 
     def __init__(self, coefficients: Sequence[float]) -> None:
         self.coefficients = torch.tensor(coefficients)
@@ -164,22 +165,7 @@ def same_threads_afterwards() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture
-def directions_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Search directions computed member by member, until :class:`History` does so itself."""
-    batched = History.direction
-
-    def direction(self: History, grad: Tensor, on: Tensor) -> Tensor:
-        def one(*fields: Tensor) -> tuple[Tensor, Tensor]:
-            *own, g = fields
-            history = History(*own)
-            return batched(history, g, torch.zeros(1, dtype=torch.long)), history.products
-
-        found, products = memberwise(one, *(value[on] for value in vars(self).values()), grad[on])
-        self.products[on] = products
-        return found
-
-    monkeypatch.setattr(History, "direction", direction)
+needs_kernel = pytest.mark.skipif(kernel.get() is None, reason="directions are batched without the compiled kernel")
 
 
 def ends(stages: Sequence[Stage], members: Sequence[int], threads: int, width: int | None = None) -> dict[int, MemberResult]:
@@ -223,12 +209,12 @@ def test_mini_batches() -> None:
     assert_independent(MiniBatchAdam(epochs=5, shuffle=True, keep_best=True, schedule=Exponential(0.9)))
 
 
-@pytest.mark.usefixtures("directions_of_their_own")
+@needs_kernel
 def test_lbfgs() -> None:
     assert_independent(LBFGS(max_iterations=12, history=5), differing=True)
 
 
-@pytest.mark.usefixtures("directions_of_their_own")
+@needs_kernel
 @pytest.mark.parametrize("keep_history", [False, True])
 def test_the_augmented_lagrangian(keep_history: bool) -> None:
     inner = LBFGS(max_iterations=4, history=3)
@@ -238,7 +224,7 @@ def test_the_augmented_lagrangian(keep_history: bool) -> None:
     assert_independent(Adam(steps=2), stage)
 
 
-@pytest.mark.usefixtures("directions_of_their_own")
+@needs_kernel
 def test_ropinn() -> None:
     solver = LBFGS(max_iterations=3, max_evaluations=4, history=5)
     assert_independent(RoPINN(calls=4, solver=solver, initial_region=1e-3, window=3, max_region=0.1))
@@ -263,7 +249,7 @@ def test_a_newcomer_beside_a_member_that_has_a_last_direction() -> None:
         assert torch.equal(value, torch.cat([old.tensors()[name], new.tensors()[name]])), name
 
 
-@pytest.mark.usefixtures("directions_of_their_own")
+@needs_kernel
 def test_a_curriculum() -> None:
     solver = LBFGS(max_iterations=4, history=4)
     assert_independent(Curriculum(n_stages=3, step=1.0, solver=solver), LBFGS(max_iterations=4))

@@ -19,12 +19,13 @@ import pytest
 import torch
 
 import sciml_lib
-from sciml_lib import sweeps
+from sciml_lib import kernel, sweeps
 from sciml_lib.errors import UserError
 from sciml_lib.regimes import thresholds
 from sciml_lib.strategies import LBFGS, Adam, Strategy
 from sciml_lib.sweeps import catalog, dataset, devices, execution, places, planner, provenance, revalidation, store, timing
 from sciml_lib.sweeps.job import Job
+from sciml_lib.sweeps.rows import trained_by
 from sciml_lib.sweeps.setups import PINNSetup
 from sciml_lib.sweeps.spec import Plan, Reduction, Sweep
 
@@ -143,9 +144,10 @@ def test_one_ensemble_per_amount_of_data_cheap_first(tmp_path: Path, tiny: Plan)
     assert [e.cells for e in rest] == [tiny.cells[5:]]
 
 
-def test_slots_follow_the_memory() -> None:
+def test_slots_follow_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = catalog.get("pinn/convection/lbfgs").at("paper")
     largest = [cell for cell in plan.cells if cell.n_data == 25_000]
+    monkeypatch.setattr(kernel, "get", lambda: None)  # the eager form takes more
     widths = [planner.slots(plan, largest, CPU, memory) for memory in (6 * 10**9, 400 * 10**6, 150 * 10**6)]
     assert widths == sorted(widths, reverse=True) and widths[0] == 60 and 1 <= widths[-1] < widths[1] < 60
     with pytest.raises(UserError, match=r"n_data=25000 takes 0\.1 GB and 0\.0 GB may be used"):
@@ -236,10 +238,37 @@ def test_a_sweep_trains_and_reads_back(tmp_path: Path, tiny: Plan) -> None:
     total = data.loss_residual + data.loss_boundary + data.loss_initial
     np.testing.assert_allclose(total, data.train_loss, rtol=1e-5)
     assert data.attrs["cells_done"] == data.attrs["cells_planned"] == 8
-    assert data.attrs["seeds"] == [0, 1] and data.attrs["device"] == "cpu"
+    assert data.attrs["seeds"] == [0, 1] and data.attrs["device"] == trained_by("cpu", tiny.smallest.engine)
     assert f"torch {torch.__version__}" in data.attrs["versions"]
     assert data.attrs["library_changed"] == 0
     assert not list(job_in(tmp_path, tiny).folder.glob(".checkpoint*"))
+
+
+@pytest.mark.skipif(kernel.get() is None, reason="rows depend on their company without the compiled kernel")
+@pytest.mark.parametrize("name", ["pinn/convection/lbfgs", "pinn/convection/nncg", "pinn/wave/alm", "pinn/reaction/ropinn"])
+def test_a_row_that_was_lost_comes_back_to_the_bit(tmp_path: Path, name: str) -> None:
+    """Trained alone and by another number of threads, where it was trained among others before."""
+    plan = catalog.get(name).at("smoke")
+    n = plan.n_data[0]
+    job, before = sweeps.Job.of(name, "smoke", runs=tmp_path, device="cpu", n_data=[n]), torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        execution.train(job, progress=False)
+        table, whole = job.folder / "cells.csv", store.read(job).rows
+        head, *lines = table.read_text().splitlines(keepends=True)
+        params = store.read_params(job, n)
+        for i in (0, len(lines) - 1):
+            lost = next(row for row in whole if row.line() == lines[i])
+            table.write_text(head + "".join(line for k, line in enumerate(lines) if k != i))
+            (job.folder / "arrays" / f"n{n}.npz").unlink()
+            torch.set_num_threads(1)
+            execution.train(job, progress=False)
+            (found,) = (row for row in store.read(job).rows if row.cell == lost.cell)
+            assert dataclasses.replace(found, seconds=lost.seconds) == lost
+            key = store.params_key(lost.cell)
+            np.testing.assert_array_equal(store.read_params(job, n)[key], params[key])
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_row_is_the_run_that_its_coordinates_name(tmp_path: Path, tiny: Plan) -> None:

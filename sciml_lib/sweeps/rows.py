@@ -45,7 +45,6 @@ class Row:
     @classmethod
     def of(cls, cell: Cell, result: MemberResult, device: str) -> Row:
         """The row of a member that has ended; the compiled kernel is named behind the device."""
-        device = device if result.engine == "eager" else f"{device} ({result.engine})"
         return cls(
             cell=cell,
             status=result.status,
@@ -55,7 +54,7 @@ class Row:
             iterations=result.iterations,
             evaluations=result.evaluations,
             seconds=round(result.seconds, 3),
-            device=device.replace(",", " "),
+            device=trained_by(device, result.engine),
             metrics=dict(result.metrics),
         )
 
@@ -65,6 +64,11 @@ class Row:
         fields = [repr(cell.coefficient), cell.n_data, cell.seed, self.status, repr(self.train_loss)]
         fields += [*map(repr, blocks), repr(self.test_error), *map(repr, metrics)]
         return ",".join(map(str, [*fields, self.iterations, self.evaluations, repr(self.seconds), self.device])) + "\n"
+
+
+def trained_by(device: str, engine: str) -> str:
+    """What a row says of a device: its name, with the compiled kernel behind it where that was used."""
+    return (device if engine == "eager" else f"{device} ({engine})").replace(",", " ")
 
 
 def header(blocks: Sequence[str], metrics: Sequence[str] = ()) -> str:

@@ -18,7 +18,7 @@ from sciml_lib.problems import Problem
 from sciml_lib.strategies import Phase
 from sciml_lib.sweeps import devices, planner, store
 from sciml_lib.sweeps.job import Job
-from sciml_lib.sweeps.rows import Row
+from sciml_lib.sweeps.rows import Row, trained_by
 from sciml_lib.sweeps.spec import Cell, Plan, Sweep
 from sciml_lib.sweeps.store import Stored
 
@@ -50,7 +50,7 @@ def duration(seconds: float) -> str:
 
 
 def stored_rows(job: Job, stored: Stored) -> list[Row]:
-    """Runs of the same recipe on the same device, stored in this or another profile of the sweep.
+    """Runs of the same recipe on the same device and by the same engine, stored in this or another profile of the sweep.
 
     Args:
         job: the sweep, profile and device.
@@ -62,7 +62,8 @@ def stored_rows(job: Job, stored: Stored) -> list[Row]:
         if other.plan.hash == plan.hash:
             with suppress(UserError):  # a damaged store of another profile is not this call's business
                 rows += store.read(other).rows
-    return [row for row in rows if row.device == job.label]
+    by = trained_by(job.label, plan.smallest.engine if job.target.type == "cpu" else "eager") if rows else ""
+    return [row for row in rows if row.device == by]
 
 
 def from_rows(plan: Plan, rows: Collection[Row], cells: Collection[Cell]) -> float:
