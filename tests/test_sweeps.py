@@ -271,6 +271,38 @@ def test_a_row_that_was_lost_comes_back_to_the_bit(tmp_path: Path, name: str) ->
         torch.set_num_threads(before)
 
 
+def test_runs_of_another_profile_are_taken_over(tmp_path: Path, tiny: Plan) -> None:
+    """Those of the same recipe, with their parameters and the record of who trained them."""
+    sweep = dataclasses.replace(TINY, profiles=TINY.profiles | {"half": Reduction(why="For tests.", coefficients=(5.0,))})
+    sweeps.run(sweep, "smoke", runs=tmp_path, device="cpu", n_data=[20], seeds=1)
+    first = store.read(job_in(tmp_path, tiny))
+    part = sweep.at("half")
+    assert part.hash == tiny.hash
+    report = sweeps.run(sweep, "half", runs=tmp_path, device="cpu")
+    there = {row.cell for row in first.rows} & set(part.cells)
+    assert report.taken == len(there) > 0 and report.trained == len(part.cells) - report.taken
+    assert f"{report.taken} of them taken over from another profile" in report.sentence
+    stored = store.read(job_in(tmp_path, part))
+    assert stored.rows[: report.taken] == [row for row in first.rows if row.cell in there]
+    for cell in there:
+        ours, theirs = (store.params_of(job_in(tmp_path, plan), cell) for plan in (part, tiny))
+        np.testing.assert_array_equal(ours, theirs)
+    assert stored.manifest["calls"][0]["started"] == first.manifest["calls"][0]["started"]
+
+
+def test_runs_of_other_code_or_without_their_parameters_are_trained_anew(tmp_path: Path, tiny: Plan) -> None:
+    sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
+    folder = job_in(tmp_path, tiny).folder
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"library": ["0123456789abcdef"]}))
+    assert sweeps.run(TINY.id, "part", runs=tmp_path, device="cpu").taken == 0
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    sweeps.archive(TINY.id, "part", tmp_path)
+    assert sweeps.run(TINY.id, "part", runs=tmp_path, device="cpu").taken == 2
+    sweeps.archive(TINY.id, "smoke", tmp_path)
+    assert sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu").taken == 0  # "part" keeps no parameters
+
+
 def test_a_row_is_the_run_that_its_coordinates_name(tmp_path: Path, tiny: Plan) -> None:
     sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
     params = store.read_params(job_in(tmp_path, tiny), 20)

@@ -20,7 +20,7 @@ from sciml_lib import strategies
 from sciml_lib.errors import UserError
 from sciml_lib.strategies import MemberResult, Progress, TimeLimitReached
 from sciml_lib.strategies.loop import CHECKPOINT_SECONDS
-from sciml_lib.sweeps import planner, store
+from sciml_lib.sweeps import planner, sharing, store
 from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.planner import Ensemble
 from sciml_lib.sweeps.spec import Sweep
@@ -37,6 +37,7 @@ class Report:
         done: runs of the profile that are stored in all.
         stopped_by: ``""`` if nothing is left to do, else what stopped it: ``time limit``, ``Ctrl-C`` or ``SIGTERM``.
         seconds: how long it took.
+        taken: runs that another profile had trained.
     """
 
     job: Job
@@ -44,12 +45,15 @@ class Report:
     done: int
     stopped_by: str
     seconds: float
+    taken: int = 0
 
     @property
     def sentence(self) -> str:
         """What was done, and what to type to go on."""
         plan = self.job.plan
         text = f"{plan.sweep.id}, {plan.profile}: {self.done} of {len(plan.cells)} runs are stored in {self.job.folder}"
+        if self.taken:
+            text += f", {self.taken} of them taken over from another profile"
         if self.stopped_by:
             return f"{text}; stopped by {_ARTICLE.get(self.stopped_by, '')}{self.stopped_by}; go on with `{self.job.command}`"
         return f"{text}, {self.trained} of them by this call"
@@ -125,6 +129,7 @@ def train(
     deadline = None if job.time_limit is None else start + job.time_limit
     target = job.target  # a device that is not there is refused before anything is written
     with _stop_signals() as asked, Writer(job) as writer:
+        taken = sharing.take_over(job, writer)
         before = len(writer.rows)
         with _Bar(job, writer, progress) as bar:
             trainer = _Trainer(job, writer, bar, asked, deadline, checkpoint_seconds, clock)
@@ -137,7 +142,7 @@ def train(
             except TimeLimitReached:
                 stopped_by = "time limit"
         done = len(writer.rows)
-    return Report(job, done - before, done, stopped_by, clock() - start)
+    return Report(job, done - before, done, stopped_by, clock() - start, taken)
 
 
 def _tidy(stored: Stored) -> bool:

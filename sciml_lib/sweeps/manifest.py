@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,15 @@ def updated(manifest: dict[str, Any], plan: Plan, call: dict[str, Any]) -> dict[
         "updated": call["ended"],
         "calls": provenance.with_call(manifest.get("calls", ()), call),
     }
+
+
+def with_calls_of(manifest: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest with the calls, devices and code of another one, some of whose rows it takes over."""
+    calls = manifest.get("calls", ())
+    for call in other.get("calls", ()):
+        calls = provenance.with_call(calls, call)
+    merged = {name: list(dict.fromkeys((*other[name], *manifest.get(name, ())))) for name in ("devices", "library")}
+    return manifest | merged | {"calls": list(calls)}
 
 
 def read(path: Path, job: Job) -> dict[str, Any] | None:

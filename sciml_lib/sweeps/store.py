@@ -8,7 +8,7 @@ to its last line.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,6 +140,24 @@ class Writer:
         self.rows[cell] = row
         self._trained += 1
         return True
+
+    def take(self, rows: Sequence[Row], params: Mapping[Cell, NDArray], manifest: Mapping[str, Any]) -> None:
+        """Stores runs of another store, whose manifest says who trained them.
+
+        Raises:
+            UserError: as :meth:`add`.
+        """
+        self._manifest = manifests.with_calls_of(self._manifest, manifest)
+        with self.writing():
+            self._write_manifest()
+            for n_data in sorted({cell.n_data for cell in params}):
+                arrays = self._stored_params(n_data)
+                arrays |= {params_key(cell): array for cell, array in params.items() if cell.n_data == n_data}
+                path = _arrays(self.folder, n_data)
+                path.parent.mkdir(exist_ok=True)
+                keeper.replace(path, keeper.packed(arrays))
+            keeper.append(self.folder / "cells.csv", "".join(row.line() for row in rows).encode())
+        self.rows |= {row.cell: row for row in rows}
 
     def pack(self, n_data: int) -> None:
         """Compresses the parameters of one amount of data, when all its runs have ended."""
