@@ -7,9 +7,10 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
@@ -17,13 +18,12 @@ import torch
 from tqdm import tqdm
 
 from sciml_lib import strategies
-from sciml_lib.errors import UserError
 from sciml_lib.strategies import MemberResult, Progress, TimeLimitReached
 from sciml_lib.strategies.loop import CHECKPOINT_SECONDS
-from sciml_lib.sweeps import planner, store
+from sciml_lib.sweeps import devices, planner, store
 from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.planner import Ensemble
-from sciml_lib.sweeps.spec import Sweep
+from sciml_lib.sweeps.spec import Cell, Sweep
 from sciml_lib.sweeps.store import Stored, Writer
 
 
@@ -122,7 +122,7 @@ def train(
         return Report(job, 0, len(stored.done), "", clock() - start)
     deadline = None if job.time_limit is None else start + job.time_limit
     target = job.target  # a device that is not there is refused before anything is written
-    with _stop_signals() as asked, Writer(job) as writer:
+    with devices.full_precision(target), _stop_signals() as asked, Writer(job) as writer:
         before = len(writer.rows)
         with _Bar(job, writer, progress) as bar:
             trainer = _Trainer(job, writer, bar, asked, deadline, checkpoint_seconds, clock)
@@ -157,7 +157,30 @@ class _Trainer:
     clock: Callable[[], float]
 
     def train(self, ensemble: Ensemble) -> None:
-        """Trains one ensemble to its end, every run stored when it ends."""
+        """Trains one ensemble to its end, every run stored when it ends; with half the slots where the memory runs out."""
+        amounts = sorted({cell.n_data for cell in ensemble.cells})
+        while not self._fitted(ensemble):
+            devices.release()
+            # Whoever has ended is stored. The others start again: a checkpoint belongs to its number of slots.
+            ensemble.end(self.writer.folder)
+            cells = self._missing(ensemble)
+            width = max(1, min(ensemble.width, len(cells)) // 2)
+            warnings.warn(
+                f"the GPU ran out of memory with up to {ensemble.width} runs side by side at n_data={ensemble.n_data}; the "
+                f"{len(cells)} that have not ended start again, {width} at a time",
+                stacklevel=2,
+            )
+            ensemble = replace(ensemble, cells=cells, width=width)
+        for n_data in amounts:
+            self.writer.pack(n_data)
+        ensemble.end(self.writer.folder)
+
+    def _fitted(self, ensemble: Ensemble) -> bool:
+        """Trains an ensemble to its end; False if the memory ran out on the way.
+
+        Raises:
+            UserError: if it ran out with a single slot.
+        """
         writer, folder = self.writer, self.writer.folder
 
         def on_result(index: int, result: MemberResult) -> None:
@@ -186,17 +209,20 @@ class _Trainer:
                     progress=on_step,
                     clock=self.clock,
                 )
-            except torch.cuda.OutOfMemoryError as error:
-                raise UserError(
-                    f"the GPU ran out of memory at n_data={ensemble.n_data}: another program may be using it; every run "
-                    f"that ended is stored, go on with `{self.job.command}`"
-                ) from error
-        lost = [cell for cell in ensemble.cells if cell not in writer.rows]
+            except torch.OutOfMemoryError as error:
+                if not self._missing(ensemble):
+                    return True
+                if ensemble.width == 1:
+                    remedy = f"every run that ended is stored, go on with `{self.job.command}`"
+                    raise devices.out_of_memory(f"one run at n_data={ensemble.n_data}", remedy) from error
+                return False
+        lost = self._missing(ensemble)
         if lost:  # never seen; a silent gap would be trained again for ever
             raise RuntimeError(f"training ended without a result for {lost[:3]}")
-        for n_data in sorted({cell.n_data for cell in ensemble.cells}):
-            writer.pack(n_data)
-        ensemble.end(folder)
+        return True
+
+    def _missing(self, ensemble: Ensemble) -> tuple[Cell, ...]:
+        return tuple(cell for cell in ensemble.cells if cell not in self.writer.rows)
 
 
 class _Bar:
