@@ -11,7 +11,7 @@ the allocator, and time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 NAME = "Pretended GPU"
@@ -95,10 +94,18 @@ def on_gpu(x: object) -> bool:
     return isinstance(x, Tensor) and hasattr(x.untyped_storage(), "pretended")
 
 
-def _mark(out: Any) -> Any:
-    for x in tree_leaves(out):
+def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
+    """The tensors among some arguments or results, which may be lists of them."""
+    for x in values:
         if isinstance(x, Tensor):
-            x.untyped_storage().pretended = True
+            yield x
+        elif isinstance(x, list | tuple):
+            yield from _tensors(x)
+
+
+def _mark(out: Any) -> Any:
+    for x in _tensors((out,)):
+        x.untyped_storage().pretended = True
     return out
 
 
@@ -120,7 +127,7 @@ class _Kernels(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         name, launches = _facts(func)
-        tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        tensors = list(_tensors((*args, *kwargs.values())))
         there = [on_gpu(x) for x in tensors]
         gpu = any(there) if self.target is None else self.target
         if gpu:
