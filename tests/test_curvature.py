@@ -226,8 +226,8 @@ def test_where_not_even_one_run_can_be_measured_it_is_a_sentence(plan: Plan, mon
     with pytest.warns(UserWarning, match="ran out of memory"), pytest.raises(UserError) as caught:
         measure()
     assert str(caught.value) == (
-        "the GPU ran out of memory with one run at n_data=20: another program may be using it; what was measured is stored, "
-        f"go on with `python -m sciml_lib measure {TINY.id} --profile smoke --device cpu`"
+        "the GPU ran out of memory even for the least that is computed at a time: another program may be using it; what was "
+        f"measured is stored, go on with `python -m sciml_lib measure {TINY.id} --profile smoke --device cpu`"
     )
     assert calls == [4, 4, 2, 1] and left(plan) == 4
 

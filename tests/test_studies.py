@@ -209,7 +209,7 @@ def test_where_not_even_one_item_fits_it_is_a_sentence(tmp_path: Path) -> None:
         run(Large(0), tmp_path)
     command = f"python -m sciml_lib study made --profile laptop --runs {tmp_path} --device cpu"
     assert str(caught.value) == (
-        "the GPU ran out of memory with the item pinn-convection-lbfgs_c5_n30_s0 alone: another program may be using it; every "
+        "the GPU ran out of memory even for the least that is computed at a time: another program may be using it; every "
         f"item that ended is stored, go on with `{command}`"
     )
     assert len(studies.load(Made(), "laptop", tmp_path).items) == 4

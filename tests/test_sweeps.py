@@ -238,23 +238,27 @@ def test_a_checkpoint_is_kept_where_less_memory_is_free_than_before(
 # --- memory that runs out, precision ---
 
 
-def room_for(monkeypatch: pytest.MonkeyPatch, members: int) -> None:
+FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+
+def room_for(monkeypatch: pytest.MonkeyPatch, members: int, error: RuntimeError = FULL) -> None:
     """Lets the GPU run out of memory where more members than these are evaluated at a time."""
     genuine = PINN.value_and_grad
 
     def value_and_grad(problem: PINN, params: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if len(params) > members:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+            raise error
         return genuine(problem, params)
 
     monkeypatch.setattr(PINN, "value_and_grad", value_and_grad)
 
 
+@pytest.mark.parametrize("error", [FULL, RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`")])
 def test_where_the_memory_runs_out_half_as_many_train_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Plan
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Plan, error: RuntimeError
 ) -> None:
     sweeps.run(TINY.id, "smoke", runs=tmp_path / "whole", device="cpu")
-    room_for(monkeypatch, 1)
+    room_for(monkeypatch, 1, error)
     with pytest.warns(UserWarning, match="ran out of memory") as said:
         report = sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
     assert (report.trained, report.done, report.stopped_by) == (8, 8, "")
@@ -306,14 +310,21 @@ def test_a_stop_after_the_memory_ran_out_goes_on_with_as_many_as_fitted(
 def test_where_not_even_one_run_fits_it_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Plan) -> None:
     room_for(monkeypatch, 0)
     sentence = (
-        "the GPU ran out of memory with one run at n_data=10: another program may be using it; every run that ended is stored, "
-        f"go on with `python -m sciml_lib run {TINY.id} --profile smoke --runs {tmp_path} --device cpu`"
+        "the GPU ran out of memory even for the least that is computed at a time: another program may be using it; every run "
+        f"that ended is stored, go on with `python -m sciml_lib run {TINY.id} --profile smoke --runs {tmp_path} --device cpu`"
     )
     with pytest.warns(UserWarning, match="ran out of memory"), pytest.raises(UserError) as caught:
         sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
     assert str(caught.value) == sentence
-    with pytest.raises(UserError, match="ran out of memory with one run at n_data=10, trained to tell the time"):
+    assert not list(tmp_path.rglob(".checkpoint*"))  # the next call plans for the memory that there is then
+    with pytest.raises(UserError, match=r"ran out of memory even for the least .*; close it, or use --device cpu"):
         timing.estimate(TINY.id, "smoke", runs=tmp_path, device="cpu")
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room_for(monkeypatch, 0, RuntimeError("CUDA error: an illegal memory access was encountered"))
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
 
 
 def test_an_estimate_takes_as_many_runs_as_fit(monkeypatch: pytest.MonkeyPatch, tiny: Plan) -> None:

@@ -281,12 +281,8 @@ def run(
     def compute(part: Sequence[Item]) -> Iterator[tuple[Item, Arrays]]:
         return study.compute(part, profile, context)
 
-    def refusal(item: Item) -> UserError:
-        remedy = f"every item that ended is stored, go on with `{command_line}`"
-        return devices.out_of_memory(f"the item {item.key} alone", remedy)
-
     with (
-        devices.full_precision(target),
+        devices.computing(target, f"every item that ended is stored, go on with `{command_line}`"),
         keeper.writing(folder, "every item that ended is stored", f"give `{command_line}` again"),
     ):
         folder.mkdir(parents=True, exist_ok=True)
@@ -297,7 +293,7 @@ def run(
             with tqdm(total=len(missing), desc=f"{study.id} ({profile})", unit="item", **options) as bar:
                 for part in _parts(study.groups(missing), time_limit, start, clock):
                     before = clock()
-                    for item, arrays in devices.in_halves(part, compute, "items", refusal):
+                    for item, arrays in devices.in_halves(part, compute, "items"):
                         seconds, before = round(clock() - before, 3), clock()
                         manifest = _updated(manifest, study, profile, call, {item.key: seconds})
                         # Before the item: a cut between the two must not leave one whose making is not recorded.

@@ -126,22 +126,19 @@ def measure_job(job: Job, *, progress: bool = True, clock: Callable[[], float] =
     if not missing:
         return Measured(job, 0, len(done), left_out, False)
     new = 0
-    with devices.full_precision(job.target), _writing(job), keeper.locked(job.folder):
+    remedy = f"what was measured is stored, go on with `{job.typed('measure')}`"
+    with devices.computing(job.target, remedy), _writing(job), keeper.locked(job.folder):
         _tidy(job)
 
         def compute(cells: Sequence[Cell]) -> Iterator[tuple[Cell, list[object]]]:
             lines = _lines(job, [rows[cell] for cell in cells], torch.stack([params[cell] for cell in cells]))
             return zip(cells, lines, strict=True)
 
-        def refusal(cell: Cell) -> UserError:
-            remedy = f"what was measured is stored, go on with `{job.typed('measure')}`"
-            return devices.out_of_memory(f"one run at n_data={cell.n_data}", remedy)
-
         options = {} if progress else {"disable": True}
         description = f"{job.plan.sweep.id} ({job.plan.profile}), curvature"
         with tqdm(total=len(missing), desc=description, unit="run", **options) as bar:
             for cells in _parts(job, missing, start, clock):
-                for _, line in devices.in_halves(cells, compute, "runs", refusal):
+                for _, line in devices.in_halves(cells, compute, "runs"):
                     _append(job, line)
                     new += 1
                     bar.update()

@@ -65,7 +65,7 @@ def memory_budget(device: torch.device) -> int:
         free, _ = torch.cuda.mem_get_info(device)
     except RuntimeError as error:  # nothing is left for this process's own context
         raise UserError(
-            f"device={device} cannot be used ({_first_line(error)}); close other programs, or use --device cpu"
+            f"device={device} cannot be used ({str(error).splitlines()[0]}); close other programs, or use --device cpu"
         ) from error
     # What this process keeps of tensors that are gone counts as taken there, and will be used again.
     kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -93,9 +93,10 @@ def available_memory() -> int:
     return max(0, min(found))
 
 
-def out_of_memory(what: str, remedy: str) -> UserError:
-    """The sentence for a GPU that has no room even for the least that can be computed at a time."""
-    return UserError(f"the GPU ran out of memory with {what}: another program may be using it; {remedy}")
+def ran_out(error: RuntimeError) -> bool:
+    """Whether an error says that a GPU has no more memory: PyTorch's own word for it, or that of a library beneath it."""
+    words = ("CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
 
 
 def release() -> None:
@@ -111,7 +112,6 @@ def in_halves(
     parts: Sequence[Part],
     compute: Callable[[Sequence[Part]], Iterable[tuple[Part, Result]]],
     kind: str,
-    refusal: Callable[[Part], UserError],
 ) -> Iterator[tuple[Part, Result]]:
     """Computes several things together, and in halves where the memory of the GPU runs out; a warning says so.
 
@@ -119,13 +119,12 @@ def in_halves(
         parts: what to compute.
         compute: gives each of some parts with its result, in any order.
         kind: what the parts are, such as ``runs``.
-        refusal: the error for one that does not even fit alone.
 
     Yields:
         Every part with its result.
 
     Raises:
-        UserError: if one part alone does not fit; what was yielded before stands.
+        RuntimeError: as it came, if one part alone does not fit; what was yielded before stands.
     """
     waiting = [list(parts)]
     while waiting:
@@ -136,13 +135,36 @@ def in_halves(
                 left.remove(part)
                 yield part, result
             continue
-        except torch.OutOfMemoryError as error:
-            if together == 1:
-                raise refusal(left[0]) from error
+        except RuntimeError as error:
+            if together == 1 or not ran_out(error):
+                raise
         release()
         half = (len(left) + 1) // 2
         warnings.warn(f"the GPU ran out of memory with {together} {kind} at a time; it goes on with {half}", stacklevel=2)
         waiting[:0] = [some for some in (left[:half], left[half:]) if some]
+
+
+@contextmanager
+def computing(device: torch.device, remedy: str) -> Iterator[None]:
+    """What everything that trains or measures is done in: see :func:`full_precision`; memory that runs out is a sentence.
+
+    Args:
+        device: what computes.
+        remedy: what is stored, and what to type to go on, as the end of a sentence.
+
+    Raises:
+        UserError: if the GPU has no room even for the least that can be computed at a time, or the environment spoils it.
+    """
+    with full_precision(device):
+        try:
+            yield
+        except RuntimeError as error:
+            if not ran_out(error):
+                raise
+            raise UserError(
+                "the GPU ran out of memory even for the least that is computed at a time: another program may be using it; "
+                f"{remedy}"
+            ) from error
 
 
 @contextmanager
@@ -159,9 +181,7 @@ def full_precision(device: torch.device) -> Iterator[None]:
         UserError: if the environment asks a GPU for less.
     """
     if device.type == "cuda" and os.environ.get(TF32_VARIABLE) == "1":
-        raise UserError(
-            f"{TF32_VARIABLE}=1 takes away half the digits of float32 products on a GPU; unset it: `unset {TF32_VARIABLE}`"
-        )
+        raise UserError(f"{TF32_VARIABLE}=1 in the environment takes half the digits from products on a GPU; unset it")
     # PyTorch has an older setting for everything and a newer one for each backend. Only setting the older one leaves the two
     # in agreement; asked for itself, it raises an error where somebody has used the newer one.
     try:
@@ -177,7 +197,3 @@ def full_precision(device: torch.device) -> Iterator[None]:
         torch.set_float32_matmul_precision(whole)
         for backend, before in zip(backends, each, strict=True):
             backend.fp32_precision = before
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).split("\n", 1)[0]

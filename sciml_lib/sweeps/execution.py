@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from sciml_lib import strategies
@@ -122,7 +121,8 @@ def train(
         return Report(job, 0, len(stored.done), "", clock() - start)
     deadline = None if job.time_limit is None else start + job.time_limit
     target = job.target  # a device that is not there is refused before anything is written
-    with devices.full_precision(target), _stop_signals() as asked, Writer(job) as writer:
+    remedy = f"every run that ended is stored, go on with `{job.command}`"
+    with devices.computing(target, remedy), _stop_signals() as asked, Writer(job) as writer:
         before = len(writer.rows)
         with _Bar(job, writer, progress) as bar:
             trainer = _Trainer(job, writer, bar, asked, deadline, checkpoint_seconds, clock)
@@ -176,12 +176,9 @@ class _Trainer:
         ensemble.end(self.writer.folder)
 
     def _fitted(self, ensemble: Ensemble) -> bool:
-        """Trains an ensemble to its end; False if the memory ran out on the way.
-
-        Raises:
-            UserError: if it ran out with a single slot.
-        """
+        """Trains an ensemble to its end; False if the memory ran out on the way, although it need not take so much."""
         writer, folder = self.writer, self.writer.folder
+        checkpoint = ensemble.checkpoint(folder)
 
         def on_result(index: int, result: MemberResult) -> None:
             writer.add(ensemble.cells[index], result)
@@ -193,29 +190,29 @@ class _Trainer:
 
         if self.asked:
             raise _Stop
-        problem = self.job.plan.problem(ensemble.cells, self.job.target)
         with writer.writing():
             ensemble.begin(folder)
             try:
                 strategies.train(
-                    problem,
+                    self.job.plan.problem(ensemble.cells, self.job.target),
                     [cell.seed for cell in ensemble.cells],
                     self.job.plan.strategy,
                     on_result=on_result,
                     width=ensemble.width,
-                    checkpoint=ensemble.checkpoint(folder),
+                    checkpoint=checkpoint,
                     checkpoint_seconds=self.checkpoint_seconds,
                     deadline=self.deadline,
                     progress=on_step,
                     clock=self.clock,
                 )
-            except torch.OutOfMemoryError as error:
-                if not self._missing(ensemble):
-                    return True
+            except RuntimeError as error:
+                if not devices.ran_out(error):
+                    raise
                 if ensemble.width == 1:
-                    remedy = f"every run that ended is stored, go on with `{self.job.command}`"
-                    raise devices.out_of_memory(f"one run at n_data={ensemble.n_data}", remedy) from error
-                return False
+                    if not checkpoint.exists():  # nothing is lost, and the next call may have room for more slots
+                        ensemble.end(folder)
+                    raise
+                return not self._missing(ensemble)
         lost = self._missing(ensemble)
         if lost:  # never seen; a silent gap would be trained again for ever
             raise RuntimeError(f"training ended without a result for {lost[:3]}")

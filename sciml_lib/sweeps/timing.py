@@ -83,7 +83,7 @@ def calibrated(plan: Plan, cells: Collection[Cell], device: torch.device) -> flo
     """Seconds that ``cells`` will take at most, from about a second of real steps at the ends of their range."""
     groups = plan.ensembles(list(cells))
     ends = groups[:1] + groups[1:][-1:]
-    with devices.full_precision(device):
+    with devices.computing(device, "close it, or use --device cpu"):
         seconds = [_seconds_a_run(plan, group, device, CALIBRATION_SECONDS / len(ends)) for group in ends]
     if plan.sweep.setup.together:
         return seconds[0] * len(cells)
@@ -156,19 +156,14 @@ def _seconds_a_run(plan: Plan, cells: Sequence[Cell], device: torch.device, limi
 
 
 def _rates(plan: Plan, cells: Sequence[Cell], device: torch.device, limit: float) -> dict[type, float] | None:
-    """Seconds that an evaluation takes a member in each kind of stage; None if the memory ran out.
-
-    Raises:
-        UserError: if it ran out with a single run.
-    """
+    """Seconds that an evaluation takes a member in each kind of stage; None if the memory ran out with several."""
     kinds = {type(phase.stage): phase for phase in plan.strategy.phases}  # the curriculum stages of a curriculum cost the same
     try:
         problem = plan.problem(cells, device)
         return {kind: _seconds_an_evaluation(phase, problem, limit / len(kinds)) for kind, phase in kinds.items()}
-    except torch.OutOfMemoryError as error:
-        if len(cells) == 1:
-            what = f"one run at n_data={cells[0].n_data}, trained to tell the time"
-            raise devices.out_of_memory(what, "close it, or use --device cpu") from error
+    except RuntimeError as error:
+        if not devices.ran_out(error) or len(cells) == 1:
+            raise
         return None
 
 
