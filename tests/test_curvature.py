@@ -14,8 +14,9 @@ import sciml_lib
 from sciml_lib.cli import main
 from sciml_lib.errors import UserError
 from sciml_lib.panels import Panel
+from sciml_lib.problems import PINN
 from sciml_lib.strategies import Adam, Strategy
-from sciml_lib.sweeps import catalog, curvature, store
+from sciml_lib.sweeps import catalog, curvature, devices, store
 from sciml_lib.sweeps.dataset import load_measured
 from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.setups import PINNSetup
@@ -184,3 +185,76 @@ def test_the_command_measures_and_says_so(plan: Plan) -> None:
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{TINY.id}, smoke: the curvature of 8 runs is stored, 8 of them new\n"
     assert CliRunner().invoke(main, shlex.split("measure pinn/convection/tinny")).exit_code == 2
+
+
+def room_for(monkeypatch: pytest.MonkeyPatch, members: int) -> None:
+    """Lets the GPU run out of memory where more members than these are differentiated twice."""
+    genuine = PINN.linearised
+
+    def linearised(problem: PINN, params: torch.Tensor) -> object:
+        if len(params) > members:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return genuine(problem, params)
+
+    monkeypatch.setattr(PINN, "linearised", linearised)
+
+
+def test_where_the_memory_runs_out_half_as_many_are_measured_at_a_time(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure()
+    together = curvature.read(Job(plan))
+    file_of(plan).unlink()
+    room_for(monkeypatch, 1)
+    with pytest.warns(UserWarning, match="ran out of memory") as said:
+        assert measure().done == RUNS
+    words = [str(one.message) for one in said]
+    assert words[0] == "the GPU ran out of memory with 4 runs at a time; it goes on with 2"
+    assert words[1] == "the GPU ran out of memory with 2 runs at a time; it goes on with 1"
+    for cell, found in curvature.read(Job(plan)).items():
+        assert found["lambda_max"] == pytest.approx(together[cell]["lambda_max"], rel=1e-3)
+
+
+def test_where_not_even_one_run_can_be_measured_it_is_a_sentence(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine, calls = curvature._lines, []
+
+    def fills(job: Job, rows: list, params: torch.Tensor) -> list[list[object]]:
+        calls.append(len(rows))
+        if len(calls) > 1:
+            room_for(monkeypatch, 0)
+        return genuine(job, rows, params)
+
+    monkeypatch.setattr(curvature, "_lines", fills)
+    with pytest.warns(UserWarning, match="ran out of memory"), pytest.raises(UserError) as caught:
+        measure()
+    assert str(caught.value) == (
+        "the GPU ran out of memory even for the least that is computed at a time: another program may be using it; what was "
+        f"measured is stored, go on with `python -m sciml_lib measure {TINY.id} --profile smoke --device cpu`"
+    )
+    assert calls == [4, 4, 2, 1] and left(plan) == 4
+
+
+def test_as_many_are_measured_at_a_time_as_fit_the_memory(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = plan.problem(plan.cells[-1:])
+    fits = [curvature._fitting(problem, 100, memory) for memory in (10**10, 10**6, 3 * 10**5, 0)]
+    assert fits == sorted(fits, reverse=True) and fits[0] == curvature.MEMBERS and 1 < fits[1] < 16 and fits[-1] == 1
+    genuine, sizes = curvature._lines, []
+    monkeypatch.setattr(curvature, "_lines", lambda job, rows, params: sizes.append(len(rows)) or genuine(job, rows, params))
+    free = iter([10**10, 0, 0, 0, 0])  # somebody else comes
+    monkeypatch.setattr(devices, "memory_budget", lambda device: next(free))
+    assert measure().done == RUNS and sizes == [4, 1, 1, 1, 1]
+
+
+def test_products_are_precise_while_curvature_is_measured(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine, seen = curvature._lines, set()
+
+    def lines(*arguments: object) -> list[list[object]]:
+        seen.add(torch.get_float32_matmul_precision())
+        return genuine(*arguments)
+
+    monkeypatch.setattr(curvature, "_lines", lines)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        measure()
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert seen == {"highest"}

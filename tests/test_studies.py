@@ -172,6 +172,49 @@ def test_what_ended_before_an_interruption_is_kept(made: Made, tmp_path: Path, e
     assert run(made, tmp_path) == (3, 6) and len(made.computed) == 6
 
 
+class Large(Made):
+    """Takes more memory for several items at a time than there is, or for any; every second one is done before that shows."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def groups(self, items: Sequence[Item]) -> list[list[Item]]:
+        return [list(items)]
+
+    def compute(self, group: Sequence[Item], profile: str, context: base.Context) -> Iterator[tuple[Item, dict]]:
+        assert torch.get_float32_matmul_precision() == "highest"
+        yield from super().compute(group[: len(group) // 2] if len(group) > self.room else group, profile, context)
+        if len(group) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+
+def test_where_the_memory_runs_out_half_of_the_items_are_computed_at_a_time(tmp_path: Path) -> None:
+    study = Large(1)
+    torch.set_float32_matmul_precision("high")
+    try:
+        with pytest.warns(UserWarning, match="ran out of memory") as said:
+            assert run(study, tmp_path) == (6, 6)
+        assert [str(one.message) for one in said] == [
+            f"the GPU ran out of memory with {n} items at a time; it goes on with {half}" for n, half in ((6, 2), (2, 1))
+        ]
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert sorted(study.computed) == sorted(item.key for item in study.items("laptop"))  # and none of them twice
+
+
+def test_where_not_even_one_item_fits_it_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="ran out of memory"), pytest.raises(UserError) as caught:
+        run(Large(0), tmp_path)
+    command = f"python -m sciml_lib study made --profile laptop --runs {tmp_path} --device cpu"
+    assert str(caught.value) == (
+        "the GPU ran out of memory even for the least that is computed at a time: another program may be using it; every "
+        f"item that ended is stored, go on with `{command}`"
+    )
+    assert len(studies.load(Made(), "laptop", tmp_path).items) == 4
+
+
 def test_a_cut_before_the_first_item_leaves_no_item_without_a_manifest(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

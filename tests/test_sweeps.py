@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ import torch
 import sciml_lib
 from sciml_lib import kernel, sweeps
 from sciml_lib.errors import UserError
+from sciml_lib.problems import PINN
 from sciml_lib.regimes import thresholds
 from sciml_lib.strategies import LBFGS, Adam, Strategy
 from sciml_lib.sweeps import catalog, dataset, devices, execution, places, planner, provenance, revalidation, store, timing
@@ -198,14 +200,13 @@ def test_an_ensemble_that_was_killed_before_its_first_checkpoint_starts_again_wi
     assert planner.ensembles(job_in(tmp_path, tiny), begun.cells[:2], CPU)[0] == begun
 
 
-@pytest.mark.parametrize("kind", ["cut off", "flipped", "record", "other recipe", "too big"])
+@pytest.mark.parametrize("kind", ["cut off", "flipped", "record", "other recipe"])
 def test_a_checkpoint_that_cannot_be_used_is_said_and_passed_over(
     tmp_path: Path, tiny: Plan, begun: planner.Ensemble, kind: str
 ) -> None:
     folder = job_in(tmp_path, tiny).folder
     checkpoint = begun.checkpoint(folder)
     torch.save({"state": torch.arange(1000)}, checkpoint)
-    memory = None
     if kind == "cut off":
         checkpoint.write_bytes(checkpoint.read_bytes()[:2000])
     elif kind == "flipped":
@@ -214,15 +215,163 @@ def test_a_checkpoint_that_cannot_be_used_is_said_and_passed_over(
         checkpoint.write_bytes(data)
     elif kind == "record":
         checkpoint.with_suffix(".json").write_text("{")
-    elif kind == "other recipe":
-        tiny = dataclasses.replace(TINY, setup=PINNSetup(hidden=(5,))).at("smoke")
     else:
-        memory = 2 * planner.memory_per_member(tiny.problem(tiny.cells[:1]), tiny.strategy) + 10**6
-        memory = planner.evaluation_bytes(tiny.problem(tiny.cells[:1]), 4) + memory - 10**6
-    with pytest.warns(UserWarning, match="damaged|does not belong|does not fit"):
-        (first, *_) = planner.ensembles(job_in(tmp_path, tiny), begun.cells[:1], CPU, memory=memory)
+        tiny = dataclasses.replace(TINY, setup=PINNSetup(hidden=(5,))).at("smoke")
+    with pytest.warns(UserWarning, match="damaged|does not belong"):
+        (first, *_) = planner.ensembles(job_in(tmp_path, tiny), begun.cells[:1], CPU)
     assert first.cells == begun.cells[1:]
     assert not list(folder.iterdir())
+
+
+def test_a_checkpoint_is_kept_where_less_memory_is_free_than_before(
+    tmp_path: Path, tiny: Plan, begun: planner.Ensemble
+) -> None:
+    checkpoint = begun.checkpoint(job_in(tmp_path, tiny).folder)
+    torch.save({"state": torch.zeros(2)}, checkpoint)
+    one = tiny.problem(begun.cells[:1])
+    memory = 2 * planner.memory_per_member(one, tiny.strategy) + planner.evaluation_bytes(one, 2)
+    said = r"goes on with 4 runs side by side as it began, although only 2 fit .*; close other programs if it runs out$"
+    with pytest.warns(UserWarning, match=said):
+        first, other = planner.ensembles(job_in(tmp_path, tiny), begun.cells[:1], CPU, memory=memory)
+    assert first == begun and checkpoint.exists()
+    assert other.cells == tiny.cells[4:] and other.width < 4
+
+
+# --- memory that runs out, precision ---
+
+
+FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+
+def room_for(monkeypatch: pytest.MonkeyPatch, members: int, error: RuntimeError = FULL) -> None:
+    """Lets the GPU run out of memory where more members than these are evaluated at a time."""
+    genuine = PINN.value_and_grad
+
+    def value_and_grad(problem: PINN, params: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if len(params) > members:
+            raise error
+        return genuine(problem, params)
+
+    monkeypatch.setattr(PINN, "value_and_grad", value_and_grad)
+
+
+@pytest.mark.parametrize("error", [FULL, RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`")])
+def test_where_the_memory_runs_out_half_as_many_train_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Plan, error: RuntimeError
+) -> None:
+    sweeps.run(TINY.id, "smoke", runs=tmp_path / "whole", device="cpu")
+    room_for(monkeypatch, 1, error)
+    with pytest.warns(UserWarning, match="ran out of memory") as said:
+        report = sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
+    assert (report.trained, report.done, report.stopped_by) == (8, 8, "")
+    assert [str(one.message) for one in said] == [
+        f"the GPU ran out of memory with up to {width} runs side by side at n_data={n}; the 4 that have not ended start again, "
+        f"{width // 2} at a time"
+        for n in (10, 20)
+        for width in (4, 2)
+    ]
+    rows, whole = ({row.cell: row for row in store.read(job_in(runs, tiny)).rows} for runs in (tmp_path, tmp_path / "whole"))
+    for cell, row in whole.items():
+        assert rows[cell].train_loss == pytest.approx(row.train_loss, rel=1e-5)
+    assert not [*tmp_path.rglob("*.tmp"), *tmp_path.rglob(".checkpoint*")]
+    assert len(store.read_params(job_in(tmp_path, tiny), 20)) == 4
+
+
+def test_runs_that_ended_before_the_memory_ran_out_are_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = dataclasses.replace(
+        TINY, profiles={"smoke": Reduction(why="", n_data=(10,), strategy=Strategy((LBFGS(max_iterations=500),)))}
+    ).at("smoke")
+    add = store.Writer.add
+
+    def add_and_fill(writer: store.Writer, *arguments: object) -> bool:
+        room_for(monkeypatch, 1)  # from the first run that ends on
+        return add(writer, *arguments)
+
+    monkeypatch.setattr(store.Writer, "add", add_and_fill)
+    with pytest.warns(UserWarning, match="the 3 that have not ended start again, 1 at a time"):
+        report = execution.train(job_in(tmp_path, plan), progress=False)
+    assert (report.trained, report.done) == (4, 4)
+
+
+def test_a_stop_after_the_memory_ran_out_goes_on_with_as_many_as_fitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Plan
+) -> None:
+    room_for(monkeypatch, 2)
+    job = dataclasses.replace(job_in(tmp_path, tiny), time_limit=1e-9)
+    with pytest.warns(UserWarning, match="2 at a time"):
+        assert execution.train(job, progress=False).stopped_by == "time limit"
+    (record,) = job.folder.glob(".checkpoint-n10-*.json")
+    assert json.loads(record.read_text())["width"] == 2
+    assert [e.width for e in planner.ensembles(job, [], CPU)] == [2, 4]
+    with pytest.warns(UserWarning, match="at n_data=20"):  # the first amount of data needs no second warning
+        assert execution.train(job_in(tmp_path, tiny), progress=False).done == 8
+
+
+def test_where_not_even_one_run_fits_it_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Plan) -> None:
+    room_for(monkeypatch, 0)
+    sentence = (
+        "the GPU ran out of memory even for the least that is computed at a time: another program may be using it; every run "
+        f"that ended is stored, go on with `python -m sciml_lib run {TINY.id} --profile smoke --runs {tmp_path} --device cpu`"
+    )
+    with pytest.warns(UserWarning, match="ran out of memory"), pytest.raises(UserError) as caught:
+        sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
+    assert str(caught.value) == sentence
+    assert not list(tmp_path.rglob(".checkpoint*"))  # the next call plans for the memory that there is then
+    with pytest.raises(UserError, match=r"ran out of memory even for the least .*; close it, or use --device cpu"):
+        timing.estimate(TINY.id, "smoke", runs=tmp_path, device="cpu")
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room_for(monkeypatch, 0, RuntimeError("CUDA error: an illegal memory access was encountered"))
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
+
+
+def test_an_estimate_takes_as_many_runs_as_fit(monkeypatch: pytest.MonkeyPatch, tiny: Plan) -> None:
+    monkeypatch.setattr(timing, "CALIBRATION_SECONDS", 0.01)
+    room_for(monkeypatch, 1)
+    assert timing.calibrated(tiny, tiny.cells, CPU) > 0
+
+
+@pytest.mark.parametrize("before", ["highest", "high", "medium"])
+def test_products_are_precise_while_training_and_as_before_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    seen, step = set(), Adam.step
+    monkeypatch.setattr(Adam, "step", lambda *arguments: seen.add(precision()) or step(*arguments))
+    torch.set_float32_matmul_precision(before)
+    try:
+        outside = precision()
+        sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
+        assert precision() == outside
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert seen == {("highest", "ieee", "ieee")}
+    (call,) = json.loads((job_in(tmp_path, TINY.at("smoke")).folder / "manifest.json").read_text())["calls"]
+    assert call["float32_precision"] == "highest" and "cuda" not in call
+
+
+@pytest.mark.parametrize("backend", [torch.backends.cuda.matmul, torch.backends.mkldnn.matmul], ids=["cuda", "mkldnn"])
+def test_a_precision_that_was_set_for_one_backend_is_put_back(backend: Any) -> None:
+    """PyTorch then no longer answers what the precision of all of them is."""
+    before = backend.fp32_precision
+    backend.fp32_precision = "tf32"
+    try:
+        with pytest.raises(KeyError), devices.full_precision(CPU):
+            assert precision() == ("highest", "ieee", "ieee")
+            raise KeyError
+        assert backend.fp32_precision == "tf32"
+        with pytest.raises(RuntimeError, match="mix of the legacy and new APIs"):
+            torch.get_float32_matmul_precision()
+    finally:
+        backend.fp32_precision = before
+
+
+def precision() -> tuple[str, str, str]:
+    backends = torch.backends.cuda.matmul.fp32_precision, torch.backends.mkldnn.matmul.fp32_precision
+    return (torch.get_float32_matmul_precision(), *backends)
 
 
 # --- training, stopping, reading ---

@@ -277,7 +277,14 @@ def run(
         return Computed(0, len(items), len(items), command_line)
     context.check(list(dict.fromkeys(network for item in missing for network in study.networks(item))))
     new = 0
-    with keeper.writing(folder, "every item that ended is stored", f"give `{command_line}` again"):
+
+    def compute(part: Sequence[Item]) -> Iterator[tuple[Item, Arrays]]:
+        return study.compute(part, profile, context)
+
+    with (
+        devices.computing(target, f"every item that ended is stored, go on with `{command_line}`"),
+        keeper.writing(folder, "every item that ended is stored", f"give `{command_line}` again"),
+    ):
         folder.mkdir(parents=True, exist_ok=True)
         with keeper.locked(folder):
             call = provenance.this_call(devices.label(target), _code(study, profile))
@@ -286,7 +293,7 @@ def run(
             with tqdm(total=len(missing), desc=f"{study.id} ({profile})", unit="item", **options) as bar:
                 for part in _parts(study.groups(missing), time_limit, start, clock):
                     before = clock()
-                    for item, arrays in study.compute(part, profile, context):
+                    for item, arrays in devices.in_halves(part, compute, "items"):
                         seconds, before = round(clock() - before, 3), clock()
                         manifest = _updated(manifest, study, profile, call, {item.key: seconds})
                         # Before the item: a cut between the two must not leave one whose making is not recorded.

@@ -22,8 +22,9 @@ from tqdm import tqdm
 
 from sciml_lib import keeper
 from sciml_lib.errors import UserError
-from sciml_lib.landscape import HessianOperator, hutch_pp, lanczos, power_iteration
-from sciml_lib.sweeps import dataset, provenance, store
+from sciml_lib.landscape import HessianOperator, hutch_pp, lanczos, lanczos_bytes_per_member, power_iteration
+from sciml_lib.problems import Problem
+from sciml_lib.sweeps import dataset, devices, planner, provenance, store
 from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.rows import Row, count, device, number
 from sciml_lib.sweeps.spec import Cell, Sweep
@@ -42,7 +43,7 @@ TRACE_PRODUCTS = 60
 312 trained PINNs, and 0.3 per cent at most."""
 
 MEMBERS = 16
-"""Runs that are measured side by side: a stop loses at most these."""
+"""Runs that are measured side by side where the memory holds so many: a stop loses at most these."""
 
 PATIENCE = 3.0
 """Seconds by which a measurement may overrun its time limit, as far as the runs before tell."""
@@ -125,15 +126,22 @@ def measure_job(job: Job, *, progress: bool = True, clock: Callable[[], float] =
     if not missing:
         return Measured(job, 0, len(done), left_out, False)
     new = 0
-    with _writing(job), keeper.locked(job.folder):
+    remedy = f"what was measured is stored, go on with `{job.typed('measure')}`"
+    with devices.computing(job.target, remedy), _writing(job), keeper.locked(job.folder):
         _tidy(job)
+
+        def compute(cells: Sequence[Cell]) -> Iterator[tuple[Cell, list[object]]]:
+            lines = _lines(job, [rows[cell] for cell in cells], torch.stack([params[cell] for cell in cells]))
+            return zip(cells, lines, strict=True)
+
         options = {} if progress else {"disable": True}
         description = f"{job.plan.sweep.id} ({job.plan.profile}), curvature"
         with tqdm(total=len(missing), desc=description, unit="run", **options) as bar:
             for cells in _parts(job, missing, start, clock):
-                _append(job, _lines(job, [rows[cell] for cell in cells], torch.stack([params[cell] for cell in cells])))
-                new += len(cells)
-                bar.update(len(cells))
+                for _, line in devices.in_halves(cells, compute, "runs"):
+                    _append(job, line)
+                    new += 1
+                    bar.update()
     return Measured(job, new, len(done) + new, left_out, new < len(missing))
 
 
@@ -265,17 +273,24 @@ def _parts(job: Job, cells: Sequence[Cell], start: float, clock: Callable[[], fl
     """Runs that are measured side by side, until the time limit; the first part under a limit is one run, to time it."""
     for group in job.plan.ensembles(cells):
         rest, each = list(group), float("inf")
+        problem = job.plan.problem([max(group, key=lambda cell: cell.n_data)], job.target)
         while rest:
-            size = MEMBERS
+            most = size = _fitting(problem, len(rest), devices.memory_budget(job.target))
             if job.time_limit is not None:
                 room = start + job.time_limit + PATIENCE - clock()
                 if room <= PATIENCE or (each < float("inf") and room < each):
                     return
-                size = min(MEMBERS, max(1, int(room / each)))
+                size = min(most, max(1, int(room / each)))
             part, rest = rest[:size], rest[size:]
             before = clock()
             yield part
             each = (clock() - before) / len(part)
+
+
+def _fitting(problem: Problem, members: int, memory: int) -> int:
+    """How many of some members are measured side by side; at least one is tried."""
+    each = problem.curvature_bytes_per_member + lanczos_bytes_per_member(problem.n_params, problem.dtype.itemsize)
+    return max(1, planner.members_that_fit(problem, each, min(MEMBERS, members), memory))
 
 
 def _lines(job: Job, rows: Sequence[Row], params: torch.Tensor) -> list[list[object]]:
@@ -337,8 +352,8 @@ def _tidy(job: Job) -> None:
         keeper.replace(path, whole)
 
 
-def _append(job: Job, lines: Sequence[Sequence[object]]) -> None:
-    keeper.append(job.folder / NAME, _text(lines))
+def _append(job: Job, line: Sequence[object]) -> None:
+    keeper.append(job.folder / NAME, _text([line]))
 
 
 def _text(lines: Sequence[Sequence[object]]) -> bytes:

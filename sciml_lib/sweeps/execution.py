@@ -7,23 +7,22 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from sciml_lib import strategies
-from sciml_lib.errors import UserError
 from sciml_lib.strategies import MemberResult, Progress, TimeLimitReached
 from sciml_lib.strategies.loop import CHECKPOINT_SECONDS
-from sciml_lib.sweeps import planner, sharing, store
+from sciml_lib.sweeps import devices, planner, sharing, store
 from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.planner import Ensemble
-from sciml_lib.sweeps.spec import Sweep
+from sciml_lib.sweeps.spec import Cell, Sweep
 from sciml_lib.sweeps.store import Stored, Writer
 
 
@@ -128,7 +127,8 @@ def train(
         return Report(job, 0, len(stored.done), "", clock() - start)
     deadline = None if job.time_limit is None else start + job.time_limit
     target = job.target  # a device that is not there is refused before anything is written
-    with _stop_signals() as asked, Writer(job) as writer:
+    remedy = f"every run that ended is stored, go on with `{job.command}`"
+    with devices.computing(target, remedy), _stop_signals() as asked, Writer(job) as writer:
         taken = sharing.take_over(job, writer)
         before = len(writer.rows)
         with _Bar(job, writer, progress) as bar:
@@ -164,8 +164,28 @@ class _Trainer:
     clock: Callable[[], float]
 
     def train(self, ensemble: Ensemble) -> None:
-        """Trains one ensemble to its end, every run stored when it ends."""
+        """Trains one ensemble to its end, every run stored when it ends; with half the slots where the memory runs out."""
+        amounts = sorted({cell.n_data for cell in ensemble.cells})
+        while not self._fitted(ensemble):
+            devices.release()
+            # Whoever has ended is stored. The others start again: a checkpoint belongs to its number of slots.
+            ensemble.end(self.writer.folder)
+            cells = self._missing(ensemble)
+            width = max(1, min(ensemble.width, len(cells)) // 2)
+            warnings.warn(
+                f"the GPU ran out of memory with up to {ensemble.width} runs side by side at n_data={ensemble.n_data}; the "
+                f"{len(cells)} that have not ended start again, {width} at a time",
+                stacklevel=2,
+            )
+            ensemble = replace(ensemble, cells=cells, width=width)
+        for n_data in amounts:
+            self.writer.pack(n_data)
+        ensemble.end(self.writer.folder)
+
+    def _fitted(self, ensemble: Ensemble) -> bool:
+        """Trains an ensemble to its end; False if the memory ran out on the way, although it need not take so much."""
         writer, folder = self.writer, self.writer.folder
+        checkpoint = ensemble.checkpoint(folder)
 
         def on_result(index: int, result: MemberResult) -> None:
             writer.add(ensemble.cells[index], result)
@@ -177,33 +197,36 @@ class _Trainer:
 
         if self.asked:
             raise _Stop
-        problem = self.job.plan.problem(ensemble.cells, self.job.target)
         with writer.writing():
             ensemble.begin(folder)
             try:
                 strategies.train(
-                    problem,
+                    self.job.plan.problem(ensemble.cells, self.job.target),
                     [cell.seed for cell in ensemble.cells],
                     self.job.plan.strategy,
                     on_result=on_result,
                     width=ensemble.width,
-                    checkpoint=ensemble.checkpoint(folder),
+                    checkpoint=checkpoint,
                     checkpoint_seconds=self.checkpoint_seconds,
                     deadline=self.deadline,
                     progress=on_step,
                     clock=self.clock,
                 )
-            except torch.cuda.OutOfMemoryError as error:
-                raise UserError(
-                    f"the GPU ran out of memory at n_data={ensemble.n_data}: another program may be using it; every run "
-                    f"that ended is stored, go on with `{self.job.command}`"
-                ) from error
-        lost = [cell for cell in ensemble.cells if cell not in writer.rows]
+            except RuntimeError as error:
+                if not devices.ran_out(error):
+                    raise
+                if ensemble.width == 1:
+                    if not checkpoint.exists():  # nothing is lost, and the next call may have room for more slots
+                        ensemble.end(folder)
+                    raise
+                return not self._missing(ensemble)
+        lost = self._missing(ensemble)
         if lost:  # never seen; a silent gap would be trained again for ever
             raise RuntimeError(f"training ended without a result for {lost[:3]}")
-        for n_data in sorted({cell.n_data for cell in ensemble.cells}):
-            writer.pack(n_data)
-        ensemble.end(folder)
+        return True
+
+    def _missing(self, ensemble: Ensemble) -> tuple[Cell, ...]:
+        return tuple(cell for cell in ensemble.cells if cell not in self.writer.rows)
 
 
 class _Bar:

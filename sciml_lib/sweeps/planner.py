@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import warnings
 import zipfile
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -95,12 +96,15 @@ def ensembles(job: Job, done: Collection[Cell], device: torch.device, *, memory:
         if ensemble is None or set(ensemble.cells) <= done:
             _discard(record)
         elif set(ensemble.cells) - done <= set(missing):
-            if ensemble.width <= slots(plan, ensemble.cells, device, memory):
-                planned.append(ensemble)
-                missing = [cell for cell in missing if cell not in ensemble.cells]
-            else:
-                warnings.warn(f"{record.stem} does not fit the memory here; its members start again", stacklevel=2)
-                _discard(record)
+            planned.append(ensemble)
+            missing = [cell for cell in missing if cell not in ensemble.cells]
+            fit = slots(plan, ensemble.cells, device, memory)
+            if ensemble.width > fit:
+                warnings.warn(
+                    f"{record.stem} goes on with {ensemble.width} runs side by side as it began, although only {fit} fit the "
+                    "memory that is free now; close other programs if it runs out",
+                    stacklevel=2,
+                )
     planned += [Ensemble(cells, slots(plan, cells, device, memory), plan.hash) for cells in plan.ensembles(missing)]
     return sorted(planned, key=lambda ensemble: ensemble.cells[0].n_data)
 
@@ -111,19 +115,22 @@ def slots(plan: Plan, cells: Sequence[Cell], device: torch.device, memory: int) 
     Raises:
         UserError: if not even one does.
     """
-    largest, members = max(cells, key=lambda cell: cell.n_data), len(cells)
+    largest = max(cells, key=lambda cell: cell.n_data)
     problem = plan.problem([largest], device)
     each = memory_per_member(problem, plan.strategy)
-    room = memory - evaluation_bytes(problem, members)
-    if room < each:
+    fit = members_that_fit(problem, each, len(cells), memory)
+    if not fit:
         need, have = (each + evaluation_bytes(problem, 1)) / 1e9, memory / 1e9
-        if need > have:
-            raise UserError(
-                f"a run with n_data={largest.n_data} takes {need:.1f} GB and {have:.1f} GB may be used; "
-                "close other programs, or use a machine or a profile with more room"
-            )
-        return 1
-    return max(1, min(members, room // each))
+        raise UserError(
+            f"a run with n_data={largest.n_data} takes {need:.1f} GB and {have:.1f} GB may be used; "
+            "close other programs, or use a machine or a profile with more room"
+        )
+    return fit
+
+
+def members_that_fit(problem: Problem, each: int, members: int, memory: int) -> int:
+    """How many of some members fit the memory, at ``each`` bytes and with the buffers of their evaluation; 0 if none does."""
+    return bisect_right(range(1, members + 1), memory, key=lambda m: m * each + evaluation_bytes(problem, m))
 
 
 def evaluation_bytes(problem: Problem, members: int) -> int:

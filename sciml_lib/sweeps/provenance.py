@@ -74,6 +74,22 @@ def circumstances() -> dict[str, Any]:
     }
 
 
+def _gpu_software(device: str) -> dict[str, str]:
+    """Versions of what a GPU computes with beside PyTorch; empty for a CPU."""
+    return {} if device == "cpu" else {"cuda": torch.version.cuda or "", "driver": _driver()}
+
+
+@cache
+def _driver() -> str:
+    """Version of the GPU's driver; empty where nothing tells."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.split("\n")[0].strip()
+
+
 @cache
 def _processor() -> str:
     """The processor's name as the system gives it, or its architecture."""
@@ -99,6 +115,7 @@ def this_call(device: str, parts: Iterable[type | str]) -> dict[str, Any]:
         "ended": started,
         "device": device,
         **circumstances(),
+        **_gpu_software(device),
         "versions": versions(),
         "commit": commit(),
         "library": library_digest(parts),

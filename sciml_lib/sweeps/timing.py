@@ -84,7 +84,8 @@ def calibrated(plan: Plan, cells: Collection[Cell], device: torch.device) -> flo
     """Seconds that ``cells`` will take at most, from about a second of real steps at the ends of their range."""
     groups = plan.ensembles(list(cells))
     ends = groups[:1] + groups[1:][-1:]
-    seconds = [_seconds_a_run(plan, group, device, CALIBRATION_SECONDS / len(ends)) for group in ends]
+    with devices.computing(device, "close it, or use --device cpu"):
+        seconds = [_seconds_a_run(plan, group, device, CALIBRATION_SECONDS / len(ends)) for group in ends]
     if plan.sweep.setup.together:
         return seconds[0] * len(cells)
     return _interpolated(plan, {group[0].n_data: each for group, each in zip(ends, seconds, strict=True)}, cells)
@@ -138,18 +139,33 @@ def estimate(
 
 
 def _seconds_a_run(plan: Plan, cells: Sequence[Cell], device: torch.device, limit: float) -> float:
-    """A run's share of the time of the whole budget of some that train together, from steps of every stage."""
+    """A run's share of the time of the whole budget of some that train together, from steps of every stage.
+
+    Where the memory of a GPU runs out, the steps are those of half as many.
+    """
     # Large members cost on a CPU in proportion to their number; small ones, and a GPU, have to be measured as they are used.
     few = device.type == "cpu" and not plan.sweep.setup.together
     count = min(len(cells), 4) if few else len(cells)
     count = min(count, planner.slots(plan, cells[:count], device, devices.memory_budget(device)))
-    problem = plan.problem(cells[:count], device)
-    kinds = {type(phase.stage): phase for phase in plan.strategy.phases}  # the curriculum stages of a curriculum cost the same
-    rates = {kind: _seconds_an_evaluation(phase, problem, limit / len(kinds)) for kind, phase in kinds.items()}
+    while (rates := _rates(plan, cells[:count], device, limit)) is None:
+        devices.release()
+        count //= 2
     # Members that share a slot are trained once.
     whole, seeds = plan.problem(cells, device), [cell.seed for cell in cells]
     slots = ((phase.stage, len(phase.groups(whole, seeds))) for phase in plan.strategy.phases)
     return sum(n * rates[type(stage)] * stage.expected_evaluations(whole) for stage, n in slots) / len(cells)
+
+
+def _rates(plan: Plan, cells: Sequence[Cell], device: torch.device, limit: float) -> dict[type, float] | None:
+    """Seconds that an evaluation takes a member in each kind of stage; None if the memory ran out with several."""
+    kinds = {type(phase.stage): phase for phase in plan.strategy.phases}  # the curriculum stages of a curriculum cost the same
+    try:
+        problem = plan.problem(cells, device)
+        return {kind: _seconds_an_evaluation(phase, problem, limit / len(kinds)) for kind, phase in kinds.items()}
+    except RuntimeError as error:
+        if not devices.ran_out(error) or len(cells) == 1:
+            raise
+        return None
 
 
 def _seconds_an_evaluation(phase: Phase, problem: Problem, limit: float) -> float:
