@@ -29,6 +29,9 @@ from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.spec import Cell, Plan, Sweep
 from sciml_lib.systems import System
 
+FLAT = 0.05
+"""A solution that varies over x by less than this share of its start counts as a constant there."""
+
 
 @dataclass(frozen=True)
 class Solution:
@@ -47,6 +50,17 @@ class Solution:
     learned: np.ndarray
     true: np.ndarray
     points: np.ndarray
+
+    @property
+    def flat_from(self) -> float | None:
+        """The time from which on the learned solution is a constant in x; None if it never is.
+
+        That is, from where it varies over x by less than a twentieth of what the true solution varies by at the beginning.
+        """
+        bound = FLAT * float(np.ptp(self.true[0]))
+        uneven = np.flatnonzero(np.ptp(self.learned, axis=1) > bound)
+        first = 0 if not uneven.size else int(uneven[-1]) + 1
+        return float(self.t[first]) if first < len(self.t) else None
 
 
 @dataclass(frozen=True)
@@ -75,6 +89,7 @@ class Panel:
         runs: str | os.PathLike[str] = "",
         seeds: int | None = None,
         thresholds: Thresholds | None = None,
+        grown: bool = False,
     ) -> Panel:
         """Reads the runs of a sweep, and trains what is missing if that takes no more than a few minutes.
 
@@ -86,6 +101,8 @@ class Panel:
             seeds: *at most* the first so many seeds: a profile that has fewer gives all of its own, so that one number
                 can be asked of several sweeps. All by default.
             thresholds: where low ends; by default the row of Table 5, or what follows from the maps where it has none.
+            grown: whether to show a larger profile of the same recipe instead, as far as it is stored, if it has all these
+                runs and more.
 
         Raises:
             UserError: if a name or number is impossible, or training would take long; it says how to go on.
@@ -93,7 +110,9 @@ class Panel:
         import sciml_lib
 
         plan, folder, seeds = _asked(sweep, profile, runs, seeds, thresholds)
-        found = sciml_lib.load_or_train(sweep, profile, runs=folder or None, device=device, seeds=seeds)
+        options = {"runs": folder or None, "device": device, "seeds": seeds, "grown": grown}
+        found = sciml_lib.load_or_train(sweep, profile, **options)
+        plan = plan.sweep.at(found.attrs["profile"])
         return cls(found, folder, thresholds, plan)
 
     @classmethod
@@ -266,6 +285,7 @@ class Panel:
             **self.axis_words,
             title=title,
             band=self.band if band else None,
+            seeds=((self.runs["status"] != "").sum("seed").transpose("coefficient", "n_data").values, self.runs.sizes["seed"]),
         )
 
     def beside_the_published(self, title: str) -> Figure:

@@ -58,6 +58,16 @@ def is_white_grounded(figure):
 # --- regime maps ----------------------------------------------------------------------------------------------
 
 
+def test_a_cell_with_fewer_seeds_than_planned_says_so():
+    present = np.full((4, 3), 3)
+    present[1, 2], present[0, 0] = 2, 0
+    figure = draw(seeds=(present, 3))
+    for axes in figure.axes[:2]:
+        notes = {text.get_text(): text.get_position() for text in axes.texts if "/" in text.get_text()}
+        assert notes == {"2/3": (1, 2)}
+    assert not any("/" in text.get_text() for text in draw().axes[0].texts)
+
+
 def test_regime_map_shows_raw_cells_axes_and_numerals():
     train, test = maps()
     figure = draw()

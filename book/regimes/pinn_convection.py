@@ -33,13 +33,15 @@ runs: str = ""  # folder of stored runs; empty means the repository's own
 # ## The runs
 #
 # One call reads what is stored and trains what is missing; if that would take more than a few minutes it stops and says how
-# to go on.
+# to go on. With `grown` it shows as much of the paper's whole grid as is stored beyond the profile.
 
 # %%
 from sciml_lib import narrative
 from sciml_lib.panels import Panel
 
-panel = Panel.of("pinn/convection/lbfgs", profile, device, runs, seeds)
+panel = Panel.of(
+    "pinn/convection/lbfgs", profile, device, runs, seeds, grown=True
+)
 
 # %% tags=["remove-input"]
 narrative.say(narrative.recipe(panel))

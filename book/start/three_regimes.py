@@ -25,7 +25,9 @@ runs: str = ""  # folder of stored runs; empty means the repository's own
 from sciml_lib import narrative
 from sciml_lib.panels import Panel
 
-panel = Panel.of("pinn/convection/lbfgs", profile, device, runs, seeds)
+panel = Panel.of(
+    "pinn/convection/lbfgs", profile, device, runs, seeds, grown=True
+)
 
 # %% [markdown]
 # ## Three networks, one recipe

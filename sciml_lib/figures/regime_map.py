@@ -37,6 +37,7 @@ def regime_map(
     title: str,
     band: Bootstrap | None = None,
     missing: str = "not computed",
+    seeds: tuple[ArrayLike, int] | None = None,
 ) -> style.BookFigure:
     """Draws a pair of maps, training loss and test error, in the paper's look, from the raw cells.
 
@@ -53,6 +54,8 @@ def regime_map(
         title: title of the figure.
         band: if given, the part of the map in which the resampled boundaries lie is veiled in white.
         missing: what a hatched cell means, for the legend.
+        seeds: how many seeds each cell has, ``[n_coefficient, n_data]``, and how many it should have; a cell with fewer says
+            so, as in ``2/3``.
 
     Raises:
         UserError: shapes do not match, an axis does not increase, or there are fewer than 2 x 2 cells.
@@ -67,6 +70,8 @@ def regime_map(
         for axes, name in zip(panels, PANEL_TITLES, strict=True):
             style.category_axes(axes, coefficient, n_data, coefficient_label, data_label)
             axes.set_title(name, loc="left")
+            if seeds is not None:
+                _count_seeds(axes, *seeds)
         figure.suptitle(title)
         handles = handles_of(boundaries)
         if band is not None:
@@ -307,6 +312,15 @@ def draw_numerals(axes: Axes, labels: ArrayLike, size: float = 17) -> None:
             path_effects=[withStroke(linewidth=2.6, foreground="black")],
             gid="numeral",
         )
+
+
+def _count_seeds(axes: Axes, present: ArrayLike, wanted: int) -> None:
+    """Writes into cells with fewer seeds than they should have how many there are."""
+    for x, column in enumerate(np.asarray(present)):
+        for y, n in enumerate(column):
+            if 0 < n < wanted:
+                rim = [withStroke(linewidth=1.6, foreground="black")]
+                axes.text(x, y, f"{n}/{wanted}", ha="center", va="center", fontsize=6.5, color="white", path_effects=rim, zorder=4)
 
 
 def _veil(axes: Axes, band: Bootstrap, field: NDArray) -> None:

@@ -16,6 +16,7 @@ from sciml_lib.panels import Panel, distance, mixed, onset, solved
 from sciml_lib.prose import capitalised, counted, in_words, is_are, listed, none_or, number, percent, table
 from sciml_lib.regimes import Difference, Regime, shares
 from sciml_lib.regimes.published import interval
+from sciml_lib.sweeps import Cell
 
 MANY_POINTS = 1000
 """From this N_f on the paper speaks of abundant data, and of the speed alone as the limit."""
@@ -111,11 +112,23 @@ def three(panel: Panel) -> str:
         train, test = panel.value("train_loss", cell), panel.value("test_error", cell)
         lines.append(
             f"{regime.numeral}, {regime.title}\n: $\\beta = {cell.coefficient:g}$ with $N_f = {cell.n_data:,}$ points: "
-            f"training loss {number(train)}, test error {number(test)}. {text}"
+            f"training loss {number(train)}, test error {number(test)}. {text}{_forgets(panel, cell)}"
         )
     return (
         "\n\n".join(lines) + f"\n\nHere *low* means at most {number(panel.thresholds.train)} for the training loss and "
         f"{number(panel.thresholds.test)} for the test error ({panel.thresholds.origin})."
+    )
+
+
+def _forgets(panel: Panel, cell: Cell) -> str:
+    """Says if a network that fulfils the equation and is wrong became a constant, which solves it exactly."""
+    flat = panel.solution(cell).flat_from
+    low = panel.value("train_loss", cell) <= panel.thresholds.train
+    if flat is None or flat > 0.9 or not low:
+        return ""
+    return (
+        f" What it does is no riddle: from $t = {flat:.2f}$ on it is a constant. A constant solves the equation exactly; "
+        "the network has forgotten how the wave began, and no point in between told it otherwise."
     )
 
 

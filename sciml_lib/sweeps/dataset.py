@@ -63,6 +63,7 @@ def load_or_train(
     device: str = "auto",
     seeds: int | None = None,
     max_minutes: float = 5.0,
+    grown: bool = False,
 ) -> xr.Dataset:
     """Reads the stored runs of a sweep and trains those that are missing, if that is a matter of minutes.
 
@@ -73,6 +74,8 @@ def load_or_train(
         device: what trains: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         seeds: only the first so many seeds of the plan; all by default.
         max_minutes: how long training may take by the estimate.
+        grown: whether to give a larger profile of the same recipe instead, as far as it is stored, if it has all these runs
+            and more.
 
     Returns:
         As :func:`load`, with the chosen seeds.
@@ -85,7 +88,22 @@ def load_or_train(
     job = Job.of(sweep, profile, runs=runs, device=device, seeds=seeds)
     if isinstance(max_minutes, bool) or not isinstance(max_minutes, Real) or not max_minutes >= 0:
         raise UserError(f"max_minutes={max_minutes!r} is impossible; give minutes from 0 on, such as 5")
-    return _dataset(job, _trained(job, max_minutes), _seeds_of(job))
+    stored, seeds_there = _trained(job, max_minutes), _seeds_of(job)
+    if grown:
+        job, stored = _grown(job, stored)
+    return _dataset(job, stored, seeds_there)
+
+
+def _grown(job: Job, stored: Stored) -> tuple[Job, Stored]:
+    """The profile of the same recipe that has all runs of a job stored and the most beyond them; else what was given."""
+    found = job, stored
+    for profile in dict.fromkeys(job.plan.sweep.at(name).profile for name in job.plan.sweep.profiles):
+        other = job.at(profile)
+        if other.plan.hash == job.plan.hash and profile != job.plan.profile:
+            theirs = store.read(other)
+            if found[1].done & set(job.cells) <= theirs.done and len(theirs.done) > len(found[1].done):
+                found = other, theirs
+    return found
 
 
 def _trained(job: Job, max_minutes: float = 5.0) -> Stored:
