@@ -2,11 +2,12 @@
 
     python benchmarks/kernel.py                      # the default table, some minutes
     python benchmarks/kernel.py --systems wave --n-data 1000 --members 12
-    python benchmarks/kernel.py --with jax           # also JAX, jitted, if it is installed (it is no dependency)
+    python benchmarks/kernel.py --with jax numba     # also JAX and numba, if they are installed (they are no dependencies)
 
 The sides: ``fused``, the compiled kernel; ``eager``, the library without it; ``plain``, one ``nn.Module`` after the other with
 nested ``autograd.grad`` (``sequential.py``; convection alone); ``jax``, ``jit(lax.map(value_and_grad))`` with one ``jvp`` along
-(beta, 1), which is as good as a few lines can be.
+(beta, 1), which is as good as a few lines can be. ``--with numba`` adds one line: how fast the two products of a tile, which
+are most of the work, are in loops that numba compiles. This is why the kernel is C++.
 
 What is printed is the processor time of the thread that works, the least of several rounds, in milliseconds a member; the
 wall time beside it, which other programs on the machine lengthen; and the floating-point work of the matrix products
@@ -126,6 +127,43 @@ def jax_side(problem: PINN, params: Tensor) -> Callable[[], object]:
     return lambda: evaluate(rows, betas)[1].block_until_ready()
 
 
+def numba_rates(width: int = 50, columns: int = 192) -> tuple[float, float]:
+    """Operations a second of the two products of a tile as plain loops that numba compiles: W H, and G H^T."""
+    import numba
+    import numpy as np
+
+    @numba.njit(fastmath=True)
+    def forward(w, h, out, repeat):
+        for _ in range(repeat):
+            out[:] = 0
+            for j in range(w.shape[0]):
+                for k in range(w.shape[1]):
+                    for c in range(h.shape[1]):
+                        out[j, c] += w[j, k] * h[k, c]
+
+    @numba.njit(fastmath=True)
+    def backward(g, h, out, repeat):
+        for _ in range(repeat):
+            for j in range(g.shape[0]):
+                for k in range(h.shape[0]):
+                    total = np.float32(0)
+                    for c in range(h.shape[1]):
+                        total += g[j, c] * h[k, c]
+                    out[j, k] += total
+
+    weight, tile = (np.random.rand(width, n).astype(np.float32) for n in (width, columns))
+    out, repeat = {"forward": np.empty_like(tile), "backward": np.empty_like(weight)}, 200
+    calls = {
+        "forward": lambda: forward(weight, tile, out["forward"], repeat),
+        "backward": lambda: backward(tile, tile, out["backward"], repeat),
+    }
+    for call in calls.values():  # compiles
+        call()
+    times = race(calls, rounds=6, repeat=1)
+    work = 2.0 * repeat * width**2 * columns
+    return work / times["forward"].processor, work / times["backward"].processor
+
+
 def compare(name: str, n_data: int, members: int, rounds: int, extra: tuple[str, ...]) -> list[str]:
     """The lines of one table."""
     chosen = [COEFFICIENTS[name][i % len(COEFFICIENTS[name])] for i in range(members)]
@@ -157,7 +195,7 @@ def compare(name: str, n_data: int, members: int, rounds: int, extra: tuple[str,
     for side, found in times.items():
         each, wall = found.processor / shares[side], found.wall / shares[side]
         flops = work / each
-        share = f"{flops / 1e9:>8.1f} {flops / rate:>6.0%}" if side in ("fused",) else f"{'':>8} {'':>6}"
+        share = f"{flops / 1e9:>8.1f} {flops / rate:>6.0%}" if side == "fused" else f"{'':>8} {'':>6}"
         lines.append(
             f"{name:>18} {n_data:>6} {members:>7} {side:>6} {1e3 * each:>8.3f} {1e3 * wall:>8.3f} {each / ours:>6.2f} "
             f"{share} {errors[side]:>9.1e}"
@@ -185,10 +223,11 @@ def main() -> None:
     parser.add_argument("--members", type=int, nargs="+", default=[1, 12])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--with", dest="extra", nargs="*", default=[], choices=["jax"])
+    parser.add_argument("--with", dest="extra", nargs="*", default=[], choices=["jax", "numba"])
     args = parser.parse_args()
-    if "jax" in args.extra and importlib.util.find_spec("jax") is None:
-        parser.error("jax is not installed here; leave --with jax out, or install it for this comparison alone")
+    for package in args.extra:
+        if importlib.util.find_spec(package) is None:
+            parser.error(f"{package} is not installed here; leave it out, or install it for this comparison alone")
     torch.set_num_threads(args.threads)
     lanes = 0 if get() is None else get().lanes
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
@@ -200,6 +239,10 @@ def main() -> None:
         f"{'system':>18} {'n_data':>6} {'members':>7} {'side':>6} {'cpu ms':>8} {'wall ms':>8} {'ratio':>6} {'GFLOP/s':>8} "
         f"{'share':>6} {'error':>9}"
     )
+    if "numba" in args.extra:
+        rate = product_rate()
+        forward, backward = numba_rates()
+        print(f"products of a tile in numba: {forward / rate:.0%} and {backward / rate:.0%} of those of large matrices")
     for name in args.systems:
         for n_data in args.n_data:
             for members in args.members:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import re
 import subprocess
 import sys
@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+
+from sciml_lib import kernel
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -28,7 +30,9 @@ def test_the_ensemble_benchmark_prints_its_table() -> None:
     for row in rows:
         sequential, ensemble, ratio = map(float, row[2:5])
         assert abs(ratio - ensemble / sequential) < 0.02 * ratio + 0.01
-        assert all(re.fullmatch(r"\d+%", share) for share in row[5:])
+        assert all(float(milliseconds) > 0 for milliseconds in row[5:7])
+        assert all(re.fullmatch(r"\d+%", share) for share in row[7:10])
+        assert row[10:] == (["the", "loop", "wins"] if ratio < 0.995 else row[10:])
 
 
 def test_the_strategies_benchmark_prints_its_tables() -> None:
@@ -140,3 +144,25 @@ def test_both_sides_of_the_strategies_benchmark_give_the_same_products(strategie
     expected = torch.stack([run.newton.product(row) for run, row in zip(plain.runs, v, strict=True)])
     torch.testing.assert_close(ours.product(v), expected, rtol=1e-9, atol=1e-9)
     assert ours.advance(3) == plain.advance(3) == 6
+
+
+@pytest.mark.skipif(kernel.get() is None, reason="there is no kernel to measure")
+def test_the_kernel_benchmark_prints_its_table() -> None:
+    command = [sys.executable, str(BENCHMARKS / "kernel.py"), "--n-data", "20", "--members", "2", "--rounds", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    head, _, *lines = done.stdout.splitlines()
+    assert "GFLOP/s" in head and "load" in head
+    rows = [line.split() for line in lines]
+    sides = {"convection": ["fused", "eager", "plain"]}
+    sides |= {name: ["fused", "eager"] for name in ("reaction", "wave", "reaction-diffusion")}
+    assert [(row[0], row[3]) for row in rows] == [(name, side) for name in sides for side in sides[name]]
+    for row in rows:
+        assert float(row[4]) > 0 and float(row[5]) > 0 and float(row[-1]) < 1e-4
+        assert (row[3] == "fused") == (len(row) == 10)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is not None, reason="JAX is installed here")
+def test_a_peer_that_is_not_installed_is_named() -> None:
+    command = [sys.executable, str(BENCHMARKS / "kernel.py"), "--with", "jax"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2 and "jax is not installed here" in done.stderr

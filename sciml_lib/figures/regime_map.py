@@ -320,7 +320,9 @@ def _count_seeds(axes: Axes, present: ArrayLike, wanted: int) -> None:
         for y, n in enumerate(column):
             if 0 < n < wanted:
                 rim = [withStroke(linewidth=1.6, foreground="black")]
-                axes.text(x, y, f"{n}/{wanted}", ha="center", va="center", fontsize=6.5, color="white", path_effects=rim, zorder=4)
+                axes.text(
+                    x, y, f"{n}/{wanted}", ha="center", va="center", fontsize=6.5, color="white", path_effects=rim, zorder=4
+                )
 
 
 def _veil(axes: Axes, band: Bootstrap, field: NDArray) -> None:

@@ -31,9 +31,9 @@ class MLP:
         n_inputs: number of inputs; two for functions of x and t.
         n_outputs: number of outputs.
         initial: the rule of the initial parameters, see :meth:`init`.
-        activation: function between the layers: ``tanh``, as in the paper, ``sin``, ``silu`` or ``gelu``. The derivatives of a
-            PINN's tanh network are written out by hand; the others are left to autograd, at 1.3 to 2 times the time of an
-            evaluation on a CPU.
+        activation: function between the layers: ``tanh``, as in the paper, ``sin``, ``silu`` or ``gelu``. A PINN's tanh network
+            goes through a compiled kernel on a CPU; the others are left to autograd, at several times the time of an
+            evaluation.
 
     Raises:
         UserError: if a width is not a positive integer, or there is no such rule or activation.
