@@ -97,6 +97,24 @@ def test_a_command_carries_every_option_that_matters(job: Job) -> None:
     assert Job.of(TINY, "smoke").command == "python -m sciml_lib run pinn/convection/tiny --profile smoke"
 
 
+def test_some_amounts_of_data_alone_are_trained(job: Job) -> None:
+    some = dataclasses.replace(job, n_data=(20,), time_limit=None)
+    assert some.command.endswith("--seeds 1 --n-data 20")
+    assert Job.of(TINY, "smoke", n_data=[20, 10, 20]).command.endswith("--profile smoke --n-data 20 --n-data 10")
+    result = typed(some.command)
+    assert result.exit_code == 0 and "2 of 8 runs are stored" in result.stdout, result.output
+    assert {row.cell.n_data for row in store.read(job).rows} == {20}
+    for wrong, said in (
+        ([30], "n_data: 30 is not planned by pinn/convection/tiny, smoke; choose among 10, 20"),
+        ([], "n_data: nothing is not planned"),
+        ("20", r"n_data='20' is not a list; give some of 10, 20, such as n_data=\(10,\)"),
+        (20, "n_data=20 is not a list"),
+        ([20.5], "n_data=20.5 is not a whole number"),
+    ):
+        with pytest.raises(UserError, match=said):
+            Job.of(TINY, "smoke", n_data=wrong)
+
+
 def test_a_command_does_what_it_says(job: Job) -> None:
     result = typed(job.command)
     assert result.exit_code == 0 and "4 of 8 runs are stored" in result.stdout, result.output

@@ -439,6 +439,17 @@ def test_runs_of_another_profile_are_taken_over(tmp_path: Path, tiny: Plan) -> N
     assert stored.manifest["calls"][0]["started"] == first.manifest["calls"][0]["started"]
 
 
+def test_a_data_set_grows_into_a_larger_profile_that_has_its_runs(tmp_path: Path, tiny: Plan) -> None:
+    load = partial(sciml_lib.load_or_train, TINY.id, runs=tmp_path, device="cpu")
+    assert load("part", grown=True).attrs["profile"] == "part"  # nothing larger is stored
+    sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu", n_data=[10])
+    assert load("part", grown=True).attrs["profile"] == "part"  # what is stored there lacks a run of its own
+    sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu", n_data=[20], seeds=1)
+    found = load("part", seeds=1, grown=True)
+    assert found.attrs["profile"] == "smoke" and (found.attrs["cells_done"], found.attrs["cells_planned"]) == (4, 4)
+    assert load("part", seeds=1).attrs["profile"] == "part"
+
+
 def test_runs_of_other_code_or_without_their_parameters_are_trained_anew(tmp_path: Path, tiny: Plan) -> None:
     sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
     folder = job_in(tmp_path, tiny).folder

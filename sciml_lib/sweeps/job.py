@@ -176,11 +176,11 @@ def words(
     options: dict[str, Any] = {"--plugin": plugin or None, "--runs": runs, "--device": None if device == "auto" else device}
     options |= {"--seeds": seeds, "--time-limit": None if time_limit is None else _seconds(time_limit)}
     parts = ["python", "-m", "sciml_lib", verb, name, "--profile", profile, *flags]
-    for amount in n_data or ():
-        parts += ["--n-data", str(amount)]
     for option, value in options.items():
         if value is not None:
             parts += [option, str(value)]
+    for amount in n_data or ():
+        parts += ["--n-data", str(amount)]
     return shlex.join(parts)
 
 
