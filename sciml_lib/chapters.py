@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sciml_lib import keeper, notebooks
+from sciml_lib import keeper, notebooks, text
 from sciml_lib.errors import UserError, unknown
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -229,7 +229,13 @@ def refresh(name: str) -> bool:
         jupytext.write(jupytext.read(source), plain, fmt="ipynb")
         try:
             notebook = _run(
-                plain, Path(folder, "executed.ipynb"), parameters={}, cwd=source.parent, progress=False, SCIML_RUNS=None
+                plain,
+                Path(folder, "executed.ipynb"),
+                parameters={},
+                cwd=source.parent,
+                progress=False,
+                SCIML_RUNS=None,
+                **{text.STRICT: "1"},
             )
             notebooks.tidy(notebook)
             notebooks.refuse_traces(notebook, _folders_of_this_machine())

@@ -11,8 +11,8 @@ import pytest
 from sciml_lib import figures, narrative
 from sciml_lib.errors import UserError
 from sciml_lib.landscape import power_law
+from sciml_lib.ledger import FAILS, HOLDS, OPEN
 from sciml_lib.narrative import barrier, jumps
-from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN
 from sciml_lib.studies import Item, Results
 from sciml_lib.studies.cells import CONVECTION
 

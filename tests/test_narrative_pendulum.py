@@ -12,8 +12,9 @@ from made_runs import Number
 
 from sciml_lib import narrative, rollouts
 from sciml_lib.errors import UserError
+from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.narrative.families import jump
-from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement, Words, panel_words
+from sciml_lib.narrative.strategies import Words, panel_words
 from sciml_lib.panels import Panel
 from sciml_lib.regimes import Regime, Thresholds, published
 from sciml_lib.sweeps import catalog

@@ -8,8 +8,8 @@ import pytest
 from made_runs import Number
 
 from sciml_lib import narrative
+from sciml_lib.ledger import FAILS, HOLDS, OPEN
 from sciml_lib.narrative import curvature, sharpening
-from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN
 from sciml_lib.panels import Panel
 from sciml_lib.studies import Item, Results
 from sciml_lib.studies.trajectories import warm_up

@@ -13,10 +13,10 @@ matplotlib.use("Agg")
 
 from sciml_lib import narrative
 from sciml_lib.errors import UserError
+from sciml_lib.ledger import FAILS, HOLDS, OPEN
 from sciml_lib.narrative import spectra
 from sciml_lib.narrative.readings import Reading, highest_peak, pairs_of
 from sciml_lib.narrative.spectra import COMMON_WIDTH
-from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN
 from sciml_lib.studies import Item, Results
 from sciml_lib.studies.cells import CONVECTION, REACTION_DIFFUSION
 

@@ -8,7 +8,7 @@ from made_runs import runs, steep
 
 import sciml_lib
 from sciml_lib import narrative, panels
-from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN
+from sciml_lib.ledger import FAILS, HOLDS, OPEN
 from sciml_lib.panels import Panel
 from sciml_lib.regimes import Regime
 

@@ -17,8 +17,8 @@ matplotlib.use("Agg")
 from sciml_lib import chapters, figures, narrative
 from sciml_lib.errors import UserError
 from sciml_lib.landscape import shape
+from sciml_lib.ledger import FAILS, HOLDS, OPEN
 from sciml_lib.narrative import landscapes
-from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN
 from sciml_lib.studies import Item, Results
 from sciml_lib.studies.cells import CONVECTION, REACTION_DIFFUSION
 

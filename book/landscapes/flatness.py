@@ -28,8 +28,11 @@ runs: str = ""  # folder of stored runs; empty means the repository's own
 # The Hessian of the training loss is taken at the weights at which the stored runs have ended.
 
 # %%
-from sciml_lib import narrative
+from sciml_lib import ledger, narrative, report, text
+from sciml_lib.analysis import flatness
 from sciml_lib.panels import Panel
+
+# %load_ext sciml_lib.text
 
 panel = Panel.measured(
     "pinn/reaction-diffusion/lbfgs", profile, device, runs, seeds
@@ -42,25 +45,25 @@ figure = narrative.curvature_figure(
 figure
 
 # %% tags=["remove-input"]
-narrative.source(panel, figure)
+report.source(panel, figure)
 
 # %% tags=["remove-input"]
-narrative.say(narrative.two_means(panel))
+text.say(narrative.two_means(panel))
 
 # %% tags=["remove-input"]
-narrative.say(narrative.power_words({"reaction-diffusion": panel}))
+text.say(narrative.power_words({"reaction-diffusion": panel}))
 
 # %% [markdown]
 # ## Flat where the loss is high?
 
 # %% tags=["remove-input"]
-narrative.say(narrative.by_regime(panel))
+text.say(narrative.by_regime(panel))
 
 # %% tags=["remove-input"]
-narrative.say(narrative.rank_table(panel))
+text.say(narrative.rank_table(panel))
 
 # %% tags=["remove-input"]
-narrative.say(narrative.rank_words(panel))
+text.say(narrative.rank_words(panel))
 
 # %% [markdown]
 # ## What the flat runs have learned
@@ -68,15 +71,59 @@ narrative.say(narrative.rank_words(panel))
 # A run counts as one that ended at a constant if its training loss and its test error are those of the constant, both within
 # five per cent. The others are sorted by the thresholds of Table 5.
 
+# %%
+table = flatness.runs_of(panel)  # one row a run
+flat, high, low = (table[table[kind]] for kind in ("flat", "high", "low"))
+
 # %% tags=["remove-input"]
-narrative.say(narrative.flat_table(panel))
+names = {
+    "solved": "solved: low loss, low error",
+    "wrong": "low loss, high error",
+    "zero": "at the constant $u = 0$",
+    "one": "at the constant $u = 1$",
+    "other": "high loss, at neither",
+}
+text.table(
+    flatness.by_kind(table).rename(names),
+    {
+        "runs": "runs",
+        "train_loss": "training loss",
+        "test_error": "test error",
+        "lambda_max": "$\\lambda_{\\max}$",
+        "trace": "trace",
+    },
+    "a run that ended",
+)
+
+# %% tags=["remove-input"] language="markdown"
+# The table has medians. {{ flat | length }} of {{ table | length }} runs have ended at a constant
+# {%- if flat | length %}
+# , at ρ = {{ flat.coefficient.unique() | values }}.
+# Of the {{ high | length }} runs with a high training loss they are {{ high.flat.mean() | percent }}.
+# In {{ flat.stalled.sum() }} of the runs at a constant the line search of L-BFGS found no lower point.
+# {% else %}
+# .
+# {% endif %}
 
 # %% mystnb={"figure": {"caption": "One run of each kind at one coefficient: the true solution (above) and what the network learned (below), with its collocation points.", "name": "fig-flat-runs"}, "image": {"alt": "Pairs of colour maps over position and time, the true solution above the learned one, for one run of each kind that occurs; a run at a constant has one colour only.", "width": "100%"}}
-figure = narrative.flat_figure(panel, "What runs of each kind have learned")
+cells = flatness.one_of_each(panel, table)
+figure = panel.solutions_figure(
+    list(cells.values()),
+    [
+        f"{names[kind]}\n{panel.cell_words(cell)}"
+        for kind, cell in cells.items()
+    ],
+    [
+        f"training loss {panel.value('train_loss', cell):.1e}, "
+        f"$\\lambda_{{\\max}}$ {panel.value('lambda_max', cell):.1e}"
+        for cell in cells.values()
+    ],
+    "What runs of each kind have learned",
+)
 figure
 
 # %% tags=["remove-input"]
-narrative.source(panel, figure)
+report.source(panel, figure)
 
 # %% [markdown]
 # ## The curvature of nothing
@@ -94,22 +141,72 @@ narrative.source(panel, figure)
 # zero, and measure again.
 
 # %%
-emptied = narrative.emptied_curvature(panel, device=device)
+table["emptied"] = flatness.emptied_curvature(panel, table, device=device)
 
 # %% tags=["remove-input"]
-narrative.say(narrative.flat_by_coefficient(panel, emptied))
+rows = flatness.by_coefficient(table)
+whole = dict.fromkeys(
+    ("unit", "low_in_units", "flat_in_units", "emptied_in_units"),
+    "{:,.0f}".format,
+)
+text.table(
+    rows.rename("{:g}".format),
+    {
+        "low": "low loss",
+        "n_low": "runs",
+        "flat": "at a constant",
+        "n_flat": "runs",
+        "unit": "unit: $2(\\rho^2 + 1)$",
+        "low_in_units": "low loss, in units",
+        "flat_in_units": "at a constant, in units",
+        "emptied_in_units": "low loss, output set to zero, in units",
+    },
+    "ρ",
+    whole,
+)
+
+# %% tags=["remove-input"]
+both = rows.dropna(subset=["low", "flat"])
+units = flat.lambda_max / flatness.unit(flat.coefficient)
+lost = (table.emptied / table.lambda_max)[table.low].median()
+apart = flatness.apart_in_data(table)
+
+# %% tags=["remove-input"] language="markdown"
+# The table has medians of $\lambda_{\max}$.
+# {% if both | length %}
+# Runs at a constant are flatter than those with a low loss at {{ (both.flat < both.low).sum() }} of the {{ both | length }}
+# values of ρ that have both.
+# {% endif %}
+# {% if units | length > 1 %}
+# Run by run, those at a constant have between {{ units.min() | whole }} and {{ units.max() | whole }} units.
+# {% if supported(units.max() <= 2 * units.min()) %}
+# This hardly depends on ρ: their curvature is that of the constant, and says nothing of how far away a better solution is.
+# {% endif %}
+# {% endif %}
+# {% if lost == lost %}
+#
+# And a run is made flat by making it constant. With the weights into its output set to zero, and all else kept, a run of low
+# loss keeps {{ lost | percent }} of its $\lambda_{\max}$ in the median. (Such a constant is a special one: no hidden weight
+# has any effect on it.)
+# {% endif %}
+# {% if apart | length %}
+#
+# One caution: at ρ = {{ apart.index | values }} every run with a low loss has at most {{ apart.low_at_most.max() | whole }}
+# collocation points, and every run at a constant at least {{ apart.flat_at_least.min() | whole }}. What is compared there
+# differs in its data, too.
+# {% endif %}
 
 # %% [markdown]
 # ## What holds
 
 # %% tags=["remove-input"]
-narrative.say(narrative.statement_table(narrative.flatness_statements(panel)))
+text.say(report.statement_table(ledger.flatness.statements(table, "ρ")))
 
 # %% [markdown]
 # ## Try it
 
 # %% tags=["remove-input"]
-narrative.say(narrative.commands("flatness", [panel]))
+text.say(report.commands("flatness", [panel]))
 
 # %% tags=["remove-input"]
-narrative.say(narrative.measure_command([panel]))
+text.say(report.measure_command([panel]))

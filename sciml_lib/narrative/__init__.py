@@ -13,7 +13,6 @@ from sciml_lib.narrative.barrier import (
     loss_and_error,
     two_connectivities,
 )
-from sciml_lib.narrative.common import budgets, commands, endings, maps_figure, source
 from sciml_lib.narrative.convection import (
     comparison,
     differences,
@@ -30,7 +29,6 @@ from sciml_lib.narrative.curvature import (
     across_equations,
     by_regime,
     curvature_figure,
-    measure_command,
     power_words,
     rank_table,
     rank_words,
@@ -52,15 +50,8 @@ from sciml_lib.narrative.families import (
     what_matters,
     who_was_drawn,
 )
-from sciml_lib.narrative.flatness import (
-    emptied_curvature,
-    flat_by_coefficient,
-    flat_figure,
-    flat_table,
-    flatness_statements,
-)
 from sciml_lib.narrative.jumps import jump_choices, jump_statements, jump_table, jumps_figure, rate_words, step_tails
-from sciml_lib.narrative.landscapes import first_seeds, study_command, study_source
+from sciml_lib.narrative.landscapes import first_seeds
 from sciml_lib.narrative.pendulum import nothing_to_solve, pendulum_statements, which_loss, whose_thresholds
 from sciml_lib.narrative.physics import collapses, equations, flat_guesses, regime_shares, same_thresholds, stays_and_moves
 from sciml_lib.narrative.sharpening import (
@@ -78,7 +69,7 @@ from sciml_lib.narrative.spectra import (
     what_survives,
     widths,
 )
-from sciml_lib.narrative.strategies import borders, shifts, statement_table, statements
+from sciml_lib.narrative.strategies import borders, shifts, statements
 from sciml_lib.narrative.surfaces import (
     basin_choices,
     bowls,
@@ -101,6 +92,17 @@ from sciml_lib.narrative.variants import (
     nncg_statements,
 )
 from sciml_lib.prose import say
+from sciml_lib.report import (
+    budgets,
+    commands,
+    endings,
+    maps_figure,
+    measure_command,
+    source,
+    statement_table,
+    study_command,
+    study_source,
+)
 
 __all__ = [
     "across_equations",
@@ -123,18 +125,13 @@ __all__ = [
     "damping_figure",
     "damping_words",
     "differences",
-    "emptied_curvature",
     "endings",
     "equations",
     "error_floor",
     "error_while_low",
     "families",
     "first_seeds",
-    "flat_by_coefficient",
-    "flat_figure",
     "flat_guesses",
-    "flat_table",
-    "flatness_statements",
     "floor_figure",
     "floor_words",
     "grid_words",

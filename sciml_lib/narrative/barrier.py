@@ -13,8 +13,8 @@ from scipy import stats
 
 from sciml_lib import figures
 from sciml_lib.landscape import connectivity
+from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.narrative.landscapes import cell_name
-from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.prose import capitalised, counted, is_are, listed, number, part_of, percent, table
 from sciml_lib.regimes.thresholds import Thresholds, of_panel
 from sciml_lib.strategies import Strategy

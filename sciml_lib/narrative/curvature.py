@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from sciml_lib import figures, regimes
-from sciml_lib.narrative.common import NUMERALS
-from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement, panel_words
+from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
+from sciml_lib.narrative.strategies import panel_words
 from sciml_lib.panels import Panel
-from sciml_lib.prose import capitalised, counted, duration, listed, number, part_of, percent, table
+from sciml_lib.prose import capitalised, counted, listed, number, part_of, percent, table
 from sciml_lib.regimes import Regime
-from sciml_lib.sweeps import curvature
+from sciml_lib.report import NUMERALS
 
 CLOSE = 0.01
 """Two estimates of an eigenvalue are the same if they differ by no more than this, relatively."""
@@ -275,16 +275,6 @@ def at_one(panel: Panel, a: str, b: str, *, runs: bool = False) -> list[float]:
     first, second = (panel.seeded(name) if runs else _cells(panel, name) for name in (a, b))
     found = [rank(x, y) for x, y in zip(first.values, second.values, strict=True)]
     return [value for value in found if np.isfinite(value)]
-
-
-def measure_command(panels: Sequence[Panel]) -> str:
-    """Lists the commands that train and measure the runs of some panels, with the time that measuring took."""
-    rows = []
-    for panel in panels:
-        n, seconds = curvature.spent(panel.job)
-        rows.append([f"`{panel.job.typed('measure')}`", f"{n:,}", duration(seconds)])
-    trained = listed(f"`{panel.job.command}`" for panel in panels)
-    return f"{table(['command', 'runs measured', 'time'], rows)}\n\nIt needs the runs: {trained}."
 
 
 def signed(value: float) -> str:

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from sciml_lib import figures, rollouts
-from sciml_lib.narrative.common import NUMERALS, regime_counts, stored_runs
-from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement
+from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.panels import Panel
 from sciml_lib.prose import counted, in_words, is_are, listed, number, part_of, percent, strength, table
 from sciml_lib.regimes import Regime
+from sciml_lib.report import NUMERALS, regime_counts, stored_runs
 
 SMALL = 0.1
 """A relative change of a test error that is small."""

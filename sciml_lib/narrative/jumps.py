@@ -9,7 +9,7 @@ from scipy import stats
 
 from sciml_lib import figures
 from sciml_lib.landscape import power_law
-from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement
+from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.prose import counted, listed, number, percent, table
 from sciml_lib.studies import Results
 from sciml_lib.studies.trajectories import warm_up

@@ -1,48 +1,13 @@
-"""What every chapter on landscapes says in the same way: where its studies come from, and what to type."""
+"""What the chapters on landscapes share: seeds, and the names of their cells."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
-from matplotlib.figure import Figure
-
-from sciml_lib import figures, prose, systems
+from sciml_lib import prose, systems
 from sciml_lib.errors import UserError
-from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN
 from sciml_lib.studies import Item, Results
 from sciml_lib.sweeps import catalog
-
-
-def study_source(results: Results | Iterable[Results], figure: Figure) -> Any:
-    """Returns the small print below a figure: the provenance of each study and the digest of what is drawn."""
-    lines = [figures.provenance.line(one.attrs) for one in _many(results)]
-    return prose.small_print([*lines, f"figure digest {figures.digest(figure)}"])
-
-
-def study_command(chapter: str, results: Sequence[Results]) -> str:
-    """Lists the commands that repeat a chapter and compute its studies.
-
-    Args:
-        chapter: the chapter's name.
-        results: the studies it reads, all of one profile.
-    """
-    profile = results[0].attrs["profile"]
-    again = [f"python -m sciml_lib chapter {chapter} -p profile {name} -o {name}.ipynb" for name in {profile: 0, "smoke": 0}]
-    rows = [
-        [
-            f"`{one.attrs['command']}`",
-            f"{one.attrs['cells_done']:,} of {one.attrs['cells_planned']:,}",
-            prose.listed(one.attrs["device"]),
-        ]
-        for one in results
-    ]
-    return (
-        "```bash\n" + "\n".join(again) + "\n```\n\n"
-        "While everything is stored the first takes well under a minute; in the profile *smoke* the networks are trained and "
-        "the study is computed on the way. In the other profiles a study is computed before, of networks that are stored:\n\n"
-        + prose.table(["command", "items stored", "device"], rows)
-    )
 
 
 def first_seeds(results: Results, n: int) -> Results:
@@ -80,14 +45,3 @@ def share_span(values: Iterable[float]) -> str:
     if low == high:
         return low
     return f"{low.removesuffix(' %') if low[0].isdigit() and high[0].isdigit() else low} to {high}"
-
-
-def verdict_of(right: Iterable[bool]) -> str:
-    """Returns the verdict on something that is so for every run, for none, or for some."""
-    known = list(right)
-    return HOLDS if all(known) else OPEN if any(known) else FAILS
-
-
-def _many(results: Results | Iterable[Results]) -> list[Results]:
-    """Returns results as a list, one as a list of one."""
-    return [results] if isinstance(results, Results) else list(results)

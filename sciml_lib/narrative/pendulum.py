@@ -6,14 +6,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sciml_lib.narrative.common import regime_counts
+from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.narrative.families import jump
-from sciml_lib.narrative.strategies import BASE, FAILS, HOLDS, OPEN, Statement
+from sciml_lib.narrative.strategies import BASE
 from sciml_lib.narrative.variants import Gain
 from sciml_lib.optim import Status
 from sciml_lib.panels import Panel
 from sciml_lib.prose import counted, listed, number, part_of, percent, table
 from sciml_lib.regimes import Regime
+from sciml_lib.report import regime_counts
 
 LOSSES = {"whole loss": "train_loss", "data part": "loss_data", "physics part": "loss_residual"}
 """What a threshold of the training loss could refer to."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 import xarray as xr
 
-from sciml_lib import systems
-from sciml_lib.narrative.common import NUMERALS, regime_counts
+from sciml_lib.analysis.constants import NEAR, constant_error, constant_loss
 from sciml_lib.panels import Panel, onset
 from sciml_lib.prose import capitalised, counted, is_are, listed, number, percent, table
 from sciml_lib.regimes import Regime, shares
+from sciml_lib.report import NUMERALS, regime_counts
 
 EQUATIONS = {
     "convection": r"$u_t + \beta\, u_x = 0$",
@@ -21,9 +20,6 @@ EQUATIONS = {
     "reaction-diffusion": r"$u_t = \nu\, u_{xx} + \rho\, u (1 - u)$",
 }
 """The equations as formulas, by the name of their system."""
-
-NEAR = 0.05
-"""How near, relatively, a loss and an error must come to those of a constant to count as the same."""
 
 
 def equations(names: Mapping[str, Panel]) -> str:
@@ -165,27 +161,6 @@ def collapses(panels: Mapping[str, Panel]) -> str:
         f"of its error ({where}). There *under-trained* does not mean unfinished: the optimiser has settled on a solution of "
         "the equation that leaves only the initial values unexplained."
     )
-
-
-def constant_loss(panel: Panel, value: float) -> float:
-    """The training loss of a network that gives one value everywhere, by the system's own residuals."""
-    plan = panel.plan
-    system, n_data = systems.get(plan.sweep.system), int(plan.n_data[-1])
-    blocks = system.blocks(n_data, plan.sweep.setup.data_seed)
-    points = {name: block.points for name, block in blocks.items()}
-    jets = {}
-    for name, block in blocks.items():
-        zero = torch.zeros(1, len(block.points), dtype=torch.float64)
-        jets[name] = {"u": zero + value, **dict.fromkeys(("x", "xx", "t", "tt"), zero)}
-    coefficient = torch.tensor([[float(panel.runs["coefficient"].values[-1])]], dtype=torch.float64)
-    return float(sum(r.square().mean() for r in system.residuals(jets, points, coefficient).values()))
-
-
-def constant_error(panel: Panel, value: float, coefficient: float) -> float:
-    """The test error of a network that gives one value everywhere."""
-    system = panel.system
-    exact = system.solution(system.test_points(), torch.tensor([[coefficient]], dtype=torch.float64))[0]
-    return float((exact - value).norm() / exact.norm())
 
 
 def flat_guesses(panel: Panel) -> str:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from sciml_lib import figures
 from sciml_lib.figures.trajectories import median
+from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.narrative.curvature import rank, signed
-from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.prose import counted, listed, number, table
 from sciml_lib.studies import Results
 from sciml_lib.studies.trajectories import warm_up

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from sciml_lib import figures
 from sciml_lib.errors import UserError
-from sciml_lib.narrative.landscapes import share_span, span, verdict_of
+from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement, verdict_of
+from sciml_lib.narrative.landscapes import share_span, span
 from sciml_lib.narrative.readings import BAND, RING, Pair, Reading, highest_peak, pairs_of
-from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.prose import counted, listed, number, percent, table
 from sciml_lib.studies import Results
 from sciml_lib.studies.cells import CONVECTION, REACTION_DIFFUSION

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from sciml_lib import figures
+from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.narrative.convection import MANY_POINTS
 from sciml_lib.panels import Panel
 from sciml_lib.prose import listed, number, table
@@ -20,23 +20,6 @@ BASE = STRATEGY_NAMES["lbfgs"]
 
 RESOLUTION = 0.5
 """Two borders that are nearer than this, in cells, are the same: the grid does not tell them apart."""
-
-HOLDS, FAILS, OPEN = "holds", "does not hold", "cannot be judged"
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One statement of the paper beside the number from the runs.
-
-    Attributes:
-        claim: what the paper says, in our words.
-        found: what the runs say.
-        verdict: :data:`HOLDS`, :data:`FAILS` or :data:`OPEN`, each at the scale that was run.
-    """
-
-    claim: str
-    found: str
-    verdict: str
 
 
 class Words(NamedTuple):
@@ -145,12 +128,6 @@ def statements(panels: Mapping[str, Panel]) -> list[Statement]:
     found = [_place_of_border(panels[BASE], BASE, 25.0), _place_of_border(panels["ALM"], "ALM", 50.0)]
     found += [_comparable(panels["CL"], panels["ALM"]), _further(panels["RoPINN"], panels[BASE])]
     return [*found, _needs(panels["ALM"], "ALM", 5000), _suffices(panels["CL"], "CL", 1000)]
-
-
-def statement_table(found: list[Statement]) -> str:
-    """Tabulates statements with what the runs say."""
-    rows = [[s.claim, s.found, s.verdict] for s in found]
-    return table(["the paper says", "our runs say", "at this scale it"], rows, of_text=True)
 
 
 def at(panel: Panel, n_data: int, kind: str = "train") -> dict[str, float] | None:

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from sciml_lib import figures, systems
 from sciml_lib.errors import UserError
 from sciml_lib.landscape.shape import BARRIER, DECADE, Shape, height_of, inner_basins, measure
-from sciml_lib.narrative.landscapes import cell_name, share_span, span, verdict_of
-from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement
+from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement, verdict_of
+from sciml_lib.narrative.landscapes import cell_name, share_span, span
 from sciml_lib.prose import capitalised, counted, listed, number, table
 from sciml_lib.studies import Item, Results
 from sciml_lib.studies.base import Arrays

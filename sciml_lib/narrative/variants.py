@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from sciml_lib import figures, prose, regimes
-from sciml_lib.narrative.strategies import FAILS, HOLDS, OPEN, Statement, has
+from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
+from sciml_lib.narrative.strategies import has
 from sciml_lib.optim import Status
 from sciml_lib.panels import Panel
 from sciml_lib.prose import counted, is_are, listed, none_or, number, percent, table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,11 +10,14 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from sciml_lib import figures, prose
+from sciml_lib.ledger import Statement
 from sciml_lib.optim import LBFGS, Status
 from sciml_lib.panels import Panel, solved
 from sciml_lib.prose import capitalised, listed, number, part_of, table
 from sciml_lib.regimes import Regime
 from sciml_lib.strategies import Strategy
+from sciml_lib.studies import Results
+from sciml_lib.sweeps import curvature
 
 NUMERALS = (Regime.I, Regime.II, Regime.III)
 """The regimes in their order."""
@@ -132,3 +135,55 @@ def stored_runs(panel: Panel) -> pd.DataFrame:
 def stored_cells(panel: Panel) -> set[tuple[float, float]]:
     """The (n_data, coefficient) of which at least one run is stored."""
     return {(float(n), float(c)) for n, c in stored_runs(panel)[["n_data", "coefficient"]].itertuples(index=False)}
+
+
+def study_source(results: Results | Iterable[Results], figure: Figure) -> Any:
+    """Returns the small print below a figure: the provenance of each study and the digest of what is drawn."""
+    lines = [figures.provenance.line(one.attrs) for one in _all(results)]
+    return prose.small_print([*lines, f"figure digest {figures.digest(figure)}"])
+
+
+def study_command(chapter: str, results: Sequence[Results]) -> str:
+    """Lists the commands that repeat a chapter and compute its studies.
+
+    Args:
+        chapter: the chapter's name.
+        results: the studies it reads, all of one profile.
+    """
+    profile = results[0].attrs["profile"]
+    again = [f"python -m sciml_lib chapter {chapter} -p profile {name} -o {name}.ipynb" for name in {profile: 0, "smoke": 0}]
+    rows = [
+        [
+            f"`{one.attrs['command']}`",
+            f"{one.attrs['cells_done']:,} of {one.attrs['cells_planned']:,}",
+            listed(one.attrs["device"]),
+        ]
+        for one in results
+    ]
+    return (
+        "```bash\n" + "\n".join(again) + "\n```\n\n"
+        "While everything is stored the first takes well under a minute; in the profile *smoke* the networks are trained and "
+        "the study is computed on the way. In the other profiles a study is computed before, of networks that are stored:\n\n"
+        + table(["command", "items stored", "device"], rows)
+    )
+
+
+def measure_command(panels: Sequence[Panel]) -> str:
+    """Lists the commands that train and measure the runs of some panels, with the time that measuring took."""
+    rows = []
+    for panel in panels:
+        n, seconds = curvature.spent(panel.job)
+        rows.append([f"`{panel.job.typed('measure')}`", f"{n:,}", prose.duration(seconds)])
+    trained = listed(f"`{panel.job.command}`" for panel in panels)
+    return f"{table(['command', 'runs measured', 'time'], rows)}\n\nIt needs the runs: {trained}."
+
+
+def statement_table(found: list[Statement]) -> str:
+    """Tabulates statements with what the runs say."""
+    rows = [[s.claim, s.found, s.verdict] for s in found]
+    return table(["the paper says", "our runs say", "at this scale it"], rows, of_text=True)
+
+
+def _all(results: Results | Iterable[Results]) -> list[Results]:
+    """Returns results as a list, one as a list of one."""
+    return [results] if isinstance(results, Results) else list(results)
