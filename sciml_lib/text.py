@@ -20,7 +20,7 @@ from sciml_lib import prose
 from sciml_lib.errors import UserError
 from sciml_lib.prose import say
 
-__all__ = ["STRICT", "fill", "load_ipython_extension", "say", "table"]
+__all__ = ["STRICT", "fill", "load_ipython_extension", "say", "table", "tabulated"]
 
 if TYPE_CHECKING:
     import jinja2
@@ -99,7 +99,17 @@ def table(
     index: str = "",
     formats: Mapping[str, Callable[[Any], str]] | None = None,
 ) -> Any:
-    """Shows some columns of a data frame as a table of Markdown.
+    """Shows some columns of a data frame as a table, see :func:`tabulated`."""
+    return say(tabulated(frame, columns, index, formats))
+
+
+def tabulated(
+    frame: pd.DataFrame,
+    columns: Mapping[str, str],
+    index: str = "",
+    formats: Mapping[str, Callable[[Any], str]] | None = None,
+) -> str:
+    """Some columns of a data frame as a table in Markdown, for a place in the text of a cell.
 
     Args:
         frame: one row a line; its index is the first column.
@@ -107,9 +117,6 @@ def table(
         index: head of the first column.
         formats: how the entries of a column are written, by its name; numbers with two digits by default. NaN and None are
             empty.
-
-    Returns:
-        What a notebook shows.
     """
     written = dict(formats or {})
 
@@ -120,8 +127,6 @@ def table(
             return written[name](value)
         return prose.number(value) if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
-    records = frame.astype(object).to_dict("records")
-    rows = [
-        [str(label), *(entry(name, row[name]) for name in columns)] for label, row in zip(frame.index, records, strict=True)
-    ]
-    return say(prose.table([index, *columns.values()], rows))
+    lines = zip(frame.index, frame.astype(object).to_dict("records"), strict=True)
+    rows = [[str(label), *(entry(name, row[name]) for name in columns)] for label, row in lines]
+    return prose.table([index, *columns.values()], rows)
