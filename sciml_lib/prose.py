@@ -57,6 +57,15 @@ def listed(items: Iterable[Any], last: str = "and") -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else "none"
 
 
+def between(low: float, high: float) -> str:
+    """Returns ``0.35 to 0.49``, ``at most 0.07`` from zero on, ``at least 3`` without end, ``not legible`` for NaN."""
+    if math.isnan(low):
+        return "not legible"
+    if math.isinf(high):
+        return f"at least {number(low)}"
+    return f"at most {number(high)}" if low == 0 else f"{number(low)} to {number(high)}"
+
+
 def is_are(n: int) -> str:
     """Returns the verb that goes with a number of things."""
     return "is" if n == 1 else "are"

@@ -132,6 +132,11 @@ def stored_runs(panel: Panel) -> pd.DataFrame:
     return found[found["test_error"].notnull()]
 
 
+def runs_over(panels: Mapping[Any, Panel], name: str) -> pd.DataFrame:
+    """The stored runs of several panels in one frame, with the key of each panel in a column of that name."""
+    return pd.concat([stored_runs(panel).assign(**{name: key}) for key, panel in panels.items()], ignore_index=True)
+
+
 def stored_cells(panel: Panel) -> set[tuple[float, float]]:
     """The (n_data, coefficient) of which at least one run is stored."""
     return {(float(n), float(c)) for n, c in stored_runs(panel)[["n_data", "coefficient"]].itertuples(index=False)}

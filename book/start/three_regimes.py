@@ -1,6 +1,8 @@
 # %% [markdown]
 # # Three regimes in five minutes
 #
+# Why can a network bring its training loss down to almost nothing and still be wrong?
+#
 # Take the simplest moving thing there is: a sine wave on a ring, carried around at constant speed $\beta$,
 #
 # $$
@@ -9,9 +11,9 @@
 #
 # We know the answer, $u = \sin(x - \beta t)$. A *physics-informed network* {cite:p}`raissi2019` does not. It is a
 # function $u_\theta(x, t)$ with a few thousand adjustable numbers $\theta$, and it is told three things: what the wave looks like
-# at the beginning, that the ring is closed, and that at $N_f$ chosen places in space and time the equation should hold.
-# Training makes the sum of the squared violations as small as it can. This sum is the **training loss**. How far the
-# trained network is from the true wave *everywhere* is the **test error**.
+# at the beginning, that the ring is closed, and that at $N_f$ chosen places in space and time, the *collocation points*, the
+# equation should hold. Training makes the sum of the squared violations as small as it can. This sum is the **training
+# loss**. How far the trained network is from the true wave *everywhere* is the **test error**.
 #
 # These two numbers can disagree, and that is what regimes are about.
 
@@ -22,12 +24,20 @@ seeds: int = 3  # use at most the first n seeds of the profile
 runs: str = ""  # folder of stored runs; empty means the repository's own
 
 # %% tags=["hide-input"]
-from sciml_lib import narrative
+from sciml_lib import report, text
+from sciml_lib.analysis import convection
 from sciml_lib.panels import Panel
+from sciml_lib.regimes import Regime
+
+# %load_ext sciml_lib.text
 
 panel = Panel.of(
     "pinn/convection/lbfgs", profile, device, runs, seeds, grown=True
 )
+found = {
+    regime.numeral: panel.typical(regime)
+    for regime in (Regime.I, Regime.II, Regime.III)
+}
 
 # %% [markdown]
 # ## Three networks, one recipe
@@ -40,10 +50,34 @@ figure = panel.examples("The same recipe, different ends")
 figure
 
 # %% tags=["remove-input"]
-narrative.source(panel, figure)
+report.source(panel, figure)
 
 # %% tags=["remove-input"]
-narrative.say(narrative.three(panel))
+cells = {
+    name: panel.cell_words(cell) if cell else "" for name, cell in found.items()
+}
+flat = convection.forgets(panel, found["III"])
+
+# %% tags=["remove-input"] language="markdown"
+# {% if cells["I"] %}
+# **I, well trained** ({{ cells["I"] }}). It was told enough and has learned what it was told: the two pictures agree.
+# {% endif %}
+# {% if cells["II"] %}
+#
+# **II, under-trained** ({{ cells["II"] }}). It violates even what it was told. Training did not find weights that obey.
+# {% endif %}
+# {% if cells["III"] %}
+#
+# **III, over-trained** ({{ cells["III"] }}). It obeys what it was told and is wrong all the same. To train it better would not
+# help.
+# {% if supported(flat is not none and flat < 0.5) %}
+# What it does is simple. From $t = {{ "%.2f" | format(flat) }}$ on it is a constant, and a constant solves the equation exactly.
+# The wave is kept for a moment and then forgotten, in a strip so narrow that hardly any of the points lies in it.
+# {% endif %}
+# {% endif %}
+#
+# *Low* means at most {{ panel.thresholds.train | number }} for the training loss and {{ panel.thresholds.test | number }} for
+# the test error ({{ panel.thresholds.origin }}).
 
 # %% [markdown]
 # ## From three networks to a map

@@ -63,9 +63,10 @@ def by_row(panel: Panel) -> pd.DataFrame:
 
 
 def trust(panel: Panel) -> dict[str, int]:
-    """How many cells are stored, are well trained with some seeds and not with others, and have no label in nine resamples of ten.
+    """How many ``cells`` are stored, and in how many of them the seeds are ``split`` or leave the label ``unsure``.
 
-    The last is absent with one seed.
+    Split: some seeds are well trained and others are not. Unsure: no label is reached by nine resamples of ten; not known, and
+    not there, with one seed.
     """
     known = panel.labels != Regime.MISSING
     found = {"cells": int(known.sum()), "split": int(mixed(panel).sum())}
