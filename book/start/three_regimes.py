@@ -24,7 +24,7 @@ seeds: int = 3  # use at most the first n seeds of the profile
 runs: str = ""  # folder of stored runs; empty means the repository's own
 
 # %% tags=["hide-input"]
-from sciml_lib import report, text
+from sciml_lib import report
 from sciml_lib.analysis import convection
 from sciml_lib.panels import Panel
 from sciml_lib.regimes import Regime

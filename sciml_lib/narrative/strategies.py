@@ -10,13 +10,15 @@ from matplotlib.figure import Figure
 
 from sciml_lib import figures
 from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
-from sciml_lib.narrative.convection import MANY_POINTS
 from sciml_lib.panels import Panel
 from sciml_lib.prose import listed, number, table
 from sciml_lib.regimes import STRATEGY_NAMES, Regime
 
 BASE = STRATEGY_NAMES["lbfgs"]
 """The strategy that the others are compared with."""
+
+MANY_POINTS = 1000
+"""From this N_f on the paper speaks of abundant data, and of the speed alone as the limit."""
 
 RESOLUTION = 0.5
 """Two borders that are nearer than this, in cells, are the same: the grid does not tell them apart."""
