@@ -47,8 +47,8 @@ agreement = panel.agreement
 # {% endif %}
 #
 # *Evidence*: {{ panel.runs.attrs.cells_done | whole }} of the {{ paper.cells | length | whole }} runs of the paper's map,
-# {{ panel.runs.sizes.seed }} of its {{ paper.seeds | length }} seeds, each with its full budget. Of the
-# {{ regimes.published["II"] }} published cells of Regime II, {{ regimes.seen["II"] }} are among ours.
+# {{ panel.runs.sizes.seed }} of its {{ paper.seeds | length }} seeds, each with its full budget. Published cells of Regime II
+# that are among ours: {{ regimes.seen["II"] }} of {{ regimes.published["II"] }}.
 # :::
 
 # %% [markdown]
@@ -224,8 +224,8 @@ repeats = convection.repeats(panel, study[2000])
 # Beyond their reading accuracy, the published means of these cells are missed by a factor of
 # {{ missed.min() | number }} with the nearest length and of {{ missed.max() | number }} with the farthest.
 # {% if supported(missed.idxmin() == 2000 and missed.idxmax() == 0) %}
-# The nearest is a warm-up of 2,000 steps, and it is what the map above has; farthest off is training without one. The choice
-# between the lengths is not sharp, but a map without a warm-up is not the published one.
+# The nearest is a warm-up of 2,000 steps, which the map above has; farthest off is training without one. The lengths in between
+# are too near each other to be ranked by six cells.
 # {% endif %}
 # {% endif %}
 # {% if repeats | length %}
