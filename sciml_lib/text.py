@@ -98,9 +98,11 @@ def table(
     columns: Mapping[str, str],
     index: str = "",
     formats: Mapping[str, Callable[[Any], str]] | None = None,
+    *,
+    of_text: bool = False,
 ) -> Any:
     """Shows some columns of a data frame as a table, see :func:`tabulated`."""
-    return say(tabulated(frame, columns, index, formats))
+    return say(tabulated(frame, columns, index, formats, of_text=of_text))
 
 
 def tabulated(
@@ -108,6 +110,8 @@ def tabulated(
     columns: Mapping[str, str],
     index: str = "",
     formats: Mapping[str, Callable[[Any], str]] | None = None,
+    *,
+    of_text: bool = False,
 ) -> str:
     """Some columns of a data frame as a table in Markdown, for a place in the text of a cell.
 
@@ -117,6 +121,7 @@ def tabulated(
         index: head of the first column.
         formats: how the entries of a column are written, by its name; numbers with two digits by default. NaN and None are
             empty.
+        of_text: whether the columns are texts, aligned left, and not numbers.
     """
     written = dict(formats or {})
 
@@ -129,4 +134,4 @@ def tabulated(
 
     lines = zip(frame.index, frame.astype(object).to_dict("records"), strict=True)
     rows = [[str(label), *(entry(name, row[name]) for name in columns)] for label, row in lines]
-    return prose.table([index, *columns.values()], rows)
+    return prose.table([index, *columns.values()], rows, of_text=of_text)
