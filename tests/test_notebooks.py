@@ -18,6 +18,9 @@ from sciml_lib import chapters, notebooks
 
 DIGEST = re.compile(r"digest\W+(?:<code>)?([0-9a-f]{8,})")
 NAMES = chapters.names()
+OVERVIEWS = [name for name in NAMES if chapters._source(name).parent.name == "glance"]
+"""They read what is stored, train nothing and draw nothing."""
+CHAPTERS = [name for name in NAMES if name not in OVERVIEWS]
 
 
 def notebook(name: str):
@@ -94,7 +97,7 @@ def test_the_notebook_holds_nothing_but_what_its_source_and_data_determine(name)
     notebooks.refuse_traces(committed, chapters._folders_of_this_machine())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_every_figure_is_followed_by_the_digest_of_its_data(name):
     cells = code_cells(name)
     figures = [index for index, cell in enumerate(cells) if is_figure(cell)]
@@ -130,12 +133,12 @@ def test_the_picture_on_the_landing_page_is_the_one_in_the_chapter(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_parameters_are_typed_and_explained(name):
     found = chapters.parameters(name)
-    assert list(found) == ["profile", "device", "seeds", "runs"]
+    assert list(found) == (["runs"] if name in OVERVIEWS else ["profile", "device", "seeds", "runs"])
     for parameter in found.values():
         assert parameter.type and parameter.help, f"{parameter} needs a type and a comment"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_papermill_really_trains_the_chapter(name, smoke_runs, tmp_path):
     """With the smallest profile; the full execution is the one that nbval compares, so no chapter is executed thrice."""
     output = chapters.execute(name, {"profile": "smoke"}, tmp_path / "first.ipynb", runs=smoke_runs, progress=False)
@@ -145,6 +148,17 @@ def test_papermill_really_trains_the_chapter(name, smoke_runs, tmp_path):
     cells = [cell for cell in nbformat.read(output, as_version=4).cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in cells)
     assert any(is_figure(cell) for cell in cells)
+
+
+@pytest.mark.parametrize("name", OVERVIEWS)
+def test_an_overview_counts_what_is_there(name, smoke_runs, tmp_path):
+    """With a folder that holds hardly anything, everything is said to be not run."""
+    before = rows(smoke_runs)
+    output = chapters.execute(name, {}, tmp_path / "overview.ipynb", runs=smoke_runs, progress=False)
+    cells = [cell for cell in nbformat.read(output, as_version=4).cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in cells) and rows(smoke_runs) == before
+    if name == "figures":
+        assert "0 are drawn at the paper's scale" in "\n".join(words(cell.outputs) for cell in cells)
 
 
 def test_the_second_time_a_chapter_only_reads(smoke_runs, tmp_path):
