@@ -33,10 +33,10 @@ counts = parts.status.value_counts().reindex(
 
 # %% tags=["remove-input"]
 MARKS = {
-    "whole": "● whole",
-    "part": "◐ part",
-    "reduced": "◔ reduced",
-    "not run": "○ not run",
+    "whole": "●\u00a0whole",
+    "part": "◐\u00a0part",
+    "reduced": "◔\u00a0reduced",
+    "not run": "○\u00a0not\u00a0run",
 }
 
 
