@@ -69,7 +69,7 @@ from sciml_lib.narrative.spectra import (
     what_survives,
     widths,
 )
-from sciml_lib.narrative.strategies import borders, shifts, statements
+from sciml_lib.narrative.strategies import borders, shifts
 from sciml_lib.narrative.surfaces import (
     basin_choices,
     bowls,
@@ -82,15 +82,7 @@ from sciml_lib.narrative.surfaces import (
     surface_statements,
     surfaces_figure,
 )
-from sciml_lib.narrative.variants import (
-    constraint_words,
-    damping_figure,
-    damping_words,
-    grid_words,
-    improvement_figure,
-    improvement_words,
-    nncg_statements,
-)
+from sciml_lib.narrative.variants import improvement_figure
 from sciml_lib.prose import say
 from sciml_lib.report import (
     budgets,
@@ -117,13 +109,10 @@ __all__ = [
     "collapses",
     "commands",
     "comparison",
-    "constraint_words",
     "counting_rules",
     "curvature_figure",
     "curve_cells",
     "curves_figure",
-    "damping_figure",
-    "damping_words",
     "differences",
     "endings",
     "equations",
@@ -134,9 +123,7 @@ __all__ = [
     "flat_guesses",
     "floor_figure",
     "floor_words",
-    "grid_words",
     "improvement_figure",
-    "improvement_words",
     "interactive",
     "jump_choices",
     "jump_statements",
@@ -151,7 +138,6 @@ __all__ = [
     "most_points",
     "needles",
     "negative_shares",
-    "nncg_statements",
     "nothing_to_solve",
     "other_readings",
     "overview",
@@ -178,7 +164,6 @@ __all__ = [
     "spectra_figure",
     "spectrum_statements",
     "statement_table",
-    "statements",
     "stays_and_moves",
     "step_tails",
     "study_command",

@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from sciml_lib import figures, prose
+from sciml_lib.analysis.borders import MANY_POINTS
 from sciml_lib.models import MLP
 from sciml_lib.panels import Panel, distance, mixed, onset, solved
 from sciml_lib.prose import capitalised, counted, in_words, is_are, listed, none_or, number, percent, table
@@ -17,9 +18,6 @@ from sciml_lib.regimes import Difference, Regime, shares
 from sciml_lib.regimes.published import interval
 from sciml_lib.report import in_full, stored_cells, stored_runs
 from sciml_lib.sweeps import Cell
-
-MANY_POINTS = 1000
-"""From this N_f on the paper speaks of abundant data, and of the speed alone as the limit."""
 
 
 def recipe(panel: Panel) -> str:
