@@ -116,9 +116,9 @@ def dampings(study: Mapping[float, Panel], base: Panel) -> pd.DataFrame:
         base: what all of them start from.
 
     Returns:
-        One row a cell, by (coefficient, n_data): the ``regime`` of the base (a numeral, None if it was not run) and its mean
+        One row a cell, by (coefficient, n_data): the ``regime`` of the base (a numeral, empty if it was not run) and its mean
         loss ``before``; for each damping the mean loss (column: the damping) and how most runs ended (column: ``ended`` and
-        the damping, None if not run); the ``best`` and ``worst`` damping, the ``ratio`` of their losses, and whether the
+        the damping, empty if not run); the ``best`` and ``worst`` damping, the ``ratio`` of their losses, and whether the
         single runs of the two ``overlap``. The last four are missing where fewer than two losses are finite.
     """
     rows = {}
@@ -126,7 +126,7 @@ def dampings(study: Mapping[float, Panel], base: Panel) -> pd.DataFrame:
         cell = {"coefficient": coefficient, "n_data": n_data}
         known = has(base, cell)
         row: dict[object, object] = {
-            "regime": Regime(int(base.labels.sel(cell))).numeral if known else None,
+            "regime": Regime(int(base.labels.sel(cell))).numeral if known else "",
             "before": float(base.train.sel(cell)) if known else np.nan,
         }
         losses = {damping: float(panel.train.sel(cell)) for damping, panel in study.items()}
@@ -140,9 +140,9 @@ def dampings(study: Mapping[float, Panel], base: Panel) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _most_common(panel: Panel, cell: dict[str, float]) -> str | None:
+def _most_common(panel: Panel, cell: dict[str, float]) -> str:
     ended = [s for s in panel.runs["status"].sel(cell).values.tolist() if s]
-    return max(sorted(set(ended)), key=ended.count) if ended else None
+    return max(sorted(set(ended)), key=ended.count) if ended else ""
 
 
 def _overlap(a: Panel, b: Panel, cell: dict[str, float]) -> bool:
