@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from sciml_lib import figures, prose
+from sciml_lib.analysis.newton import MEASURES, QUANTITIES, Gain
 from sciml_lib.ledger import Statement
 from sciml_lib.optim import LBFGS, Status
 from sciml_lib.panels import Panel, solved
@@ -69,6 +70,32 @@ def maps_figure(panels: Mapping[str, Panel], title: str) -> Figure:
         for name, panel in panels.items()
     ]
     return figures.map_grid(pairs, title=title, columns=len(pairs))
+
+
+def borders_figure(panels: Mapping[str, Panel], title: str) -> Figure:
+    """Draws the borders of several strategies into one map, with what resampling the seeds leaves open."""
+    entries = []
+    for name, panel in panels.items():
+        axes = panel.runs["coefficient"].values, panel.runs["n_data"].values
+        if panel.band is not None:
+            entries.append(figures.Border.of_band(name, panel.band, *axes))
+        else:
+            means = panel.train.values, panel.test.values
+            entries.append(figures.Border.of_means(name, *means, panel.thresholds, *axes))
+    return figures.boundary_overlay(entries, **next(iter(panels.values())).axis_words, title=title)
+
+
+def improvement_figure(base: Panel, method: Panel, title: str) -> Figure:
+    """Draws the improvement maps of training loss and test error, by both readings of the paper's formula."""
+    gain = Gain(base, method)
+    failed = gain.gave_up.sum(axis=-1)
+    rows = [
+        [(f"{capitalised(words)}: {reading}", gain.gains[name][measure].values, failed) for name, words in QUANTITIES.items()]
+        for measure, reading in MEASURES.items()
+    ]
+    axes = gain.gains["train_loss"]["coefficient"].values, gain.gains["train_loss"]["n_data"].values
+    # A gain ends at 100 per cent and a loss has no bound; a few lost cells would wash out all the others.
+    return figures.improvement_maps(rows, *axes, **method.axis_words, title=title, limit=100.0)
 
 
 def endings(panels: Mapping[str, Panel]) -> str:

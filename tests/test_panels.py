@@ -16,8 +16,8 @@ from matplotlib.text import Text
 
 import sciml_lib
 from sciml_lib import rollouts
+from sciml_lib.analysis.borders import panel_words
 from sciml_lib.errors import UserError
-from sciml_lib.narrative.strategies import panel_words
 from sciml_lib.panels import Panel, mixed, solved
 from sciml_lib.regimes import Regime, Thresholds, thresholds
 from sciml_lib.report import maps_figure, stored_runs

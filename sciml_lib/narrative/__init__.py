@@ -57,7 +57,7 @@ from sciml_lib.narrative.spectra import (
     what_survives,
     widths,
 )
-from sciml_lib.narrative.strategies import borders, shifts, statements
+from sciml_lib.narrative.strategies import borders, shifts
 from sciml_lib.narrative.surfaces import (
     basin_choices,
     bowls,
@@ -70,15 +70,7 @@ from sciml_lib.narrative.surfaces import (
     surface_statements,
     surfaces_figure,
 )
-from sciml_lib.narrative.variants import (
-    constraint_words,
-    damping_figure,
-    damping_words,
-    grid_words,
-    improvement_figure,
-    improvement_words,
-    nncg_statements,
-)
+from sciml_lib.narrative.variants import improvement_figure
 from sciml_lib.prose import say
 from sciml_lib.report import (
     budgets,
@@ -104,13 +96,10 @@ __all__ = [
     "by_regime",
     "collapses",
     "commands",
-    "constraint_words",
     "counting_rules",
     "curvature_figure",
     "curve_cells",
     "curves_figure",
-    "damping_figure",
-    "damping_words",
     "endings",
     "equations",
     "error_floor",
@@ -120,9 +109,7 @@ __all__ = [
     "flat_guesses",
     "floor_figure",
     "floor_words",
-    "grid_words",
     "improvement_figure",
-    "improvement_words",
     "interactive",
     "jump_choices",
     "jump_statements",
@@ -136,7 +123,6 @@ __all__ = [
     "most_points",
     "needles",
     "negative_shares",
-    "nncg_statements",
     "nothing_to_solve",
     "other_readings",
     "pendulum_statements",
@@ -160,7 +146,6 @@ __all__ = [
     "spectra_figure",
     "spectrum_statements",
     "statement_table",
-    "statements",
     "stays_and_moves",
     "step_tails",
     "study_command",

@@ -1,0 +1,182 @@
+"""Maps of several training strategies side by side: their budgets, their regimes, and two variants of what is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from sciml_lib import regimes
+from sciml_lib.analysis.borders import has
+from sciml_lib.optim import LBFGS, NNCG, Status
+from sciml_lib.panels import Panel, onset
+from sciml_lib.regimes import Regime, shares
+from sciml_lib.strategies import AugmentedLagrangian, Curriculum, RoPINN, Stage, Strategy
+from sciml_lib.sweeps.table2 import TABLE_2_LBFGS
+
+REGIMES = (Regime.I, Regime.II, Regime.III)
+
+BUDGET_ENDED = (Status.BUDGET_SPENT.label, Status.NEGATIVE_CURVATURE.label)
+"""Statuses of runs that might have gone on."""
+
+
+def budgets(panels: Mapping[str, Panel]) -> pd.DataFrame:
+    """How much of the paper's budget each strategy had here.
+
+    Returns:
+        For each map the iterations of the stage that the strategy is named after, at most, ``here`` and in Table 2
+        (``paper``; Newton steps for NNCG), the ``share`` of the two, the ``cells`` and ``seeds`` of the map, its
+        stored ``runs``, and those of the paper's map, ``paper_runs`` and ``paper_seeds``.
+    """
+    rows = {}
+    for name, panel in panels.items():
+        paper, stage = panel.plan.sweep.at("paper"), own_stage(panel.plan.strategy)
+        # The profile `paper` of L-BFGS has five times the iterations of Table 2; all others have the table's.
+        full = iterations(TABLE_2_LBFGS if isinstance(stage, LBFGS) else own_stage(paper.strategy))
+        here = iterations(stage)
+        rows[name] = {
+            **{"here": here, "paper": full, "share": here / full, "cells": int((panel.labels != Regime.MISSING).sum())},
+            **{"seeds": panel.runs.sizes["seed"], "runs": int((panel.runs["status"] != "").sum())},
+            **{"paper_runs": len(paper.cells), "paper_seeds": len(paper.seeds)},
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def own_stage(strategy: Strategy) -> Stage | Curriculum:
+    """The stage that a strategy of Table 2 is named after: its special one, or the last if it has none."""
+    special = (NNCG, AugmentedLagrangian, RoPINN, Curriculum)
+    return next((stage for stage in strategy.stages if isinstance(stage, special)), strategy.stages[-1])
+
+
+def iterations(stage: Stage | Curriculum) -> int:
+    """Iterations of a stage at most; Newton steps of NysNewton-CG."""
+    if isinstance(stage, AugmentedLagrangian):
+        return stage.outer * stage.inner.max_iterations
+    if isinstance(stage, RoPINN):
+        return stage.calls * stage.solver.max_iterations
+    if isinstance(stage, Curriculum):
+        return stage.n_stages * stage.solver.max_iterations
+    return stage.steps if isinstance(stage, NNCG) else stage.max_iterations
+
+
+def regime_shares(panels: Mapping[str, Panel]) -> pd.DataFrame:
+    """How large each regime is in each map.
+
+    Returns:
+        For each map its ``cells``, the shares ``I``, ``II`` and ``III`` of them, and the first coefficient ``from`` which a
+        cell is in II, infinite if there is none.
+    """
+    rows = {}
+    for name, panel in panels.items():
+        share, first = shares(panel.labels), [c for c in onset(panel.labels).values() if np.isfinite(c)]
+        rows[name] = {
+            "cells": int((panel.labels != Regime.MISSING).sum()),
+            **{r.numeral: share[r] for r in REGIMES},
+            "from": min(first, default=np.inf),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def high_runs(panels: Mapping[str, Panel]) -> pd.DataFrame:
+    """How many runs of each map have a high training loss by themselves, and whether they could have gone on.
+
+    Returns:
+        For each map its stored ``runs``, of these ``high`` (training loss above the threshold), and of these ``by_budget``
+        (ended because their budget was used up).
+    """
+    rows = {}
+    for name, panel in panels.items():
+        status, high = panel.seeded("status").values, (panel.seeded("train_loss") > panel.thresholds.train).values
+        spent = np.isin(status, BUDGET_ENDED)
+        rows[name] = {"runs": int((status != "").sum()), "high": int(high.sum()), "by_budget": int((high & spent).sum())}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def other_thresholds(panels: Mapping[str, Panel], base: Panel) -> pd.DataFrame:
+    """Maps judged by the thresholds of their own row of Table 5 and by those of another map.
+
+    Returns:
+        For each map the ratios ``train`` and ``test`` of its own thresholds to the other's, its cells ``I``, ``II``, ``III``
+        by its own, ``I by base`` ... by the other's, and how many cells ``changed`` their regime.
+    """
+    rows = {}
+    for name, panel in panels.items():
+        again = panel.with_thresholds_of(base).labels
+        rows[name] = {
+            "train": panel.thresholds.train / base.thresholds.train,
+            "test": panel.thresholds.test / base.thresholds.test,
+            **{r.numeral: int((panel.labels == r).sum()) for r in REGIMES},
+            **{f"{r.numeral} by base": int((again == r).sum()) for r in REGIMES},
+            "changed": int((again != panel.labels).sum()),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def errors_at(panels: Mapping[str, Panel], coefficient: float) -> pd.DataFrame:
+    """Mean test error of each map at one coefficient, by map and amount of data; empty if no map has that coefficient."""
+    there = {name: p for name, p in panels.items() if has(p, {"coefficient": coefficient})}
+    return pd.DataFrame({name: p.test.sel(coefficient=coefficient).to_series() for name, p in there.items()}).T
+
+
+def accurate_from(panels: Mapping[str, Panel], coefficient: float) -> pd.Series:
+    """The least amount of data with which each map is below its own test threshold at one coefficient; infinite if none."""
+    errors = errors_at(panels, coefficient)
+    low = errors.le(pd.Series({name: panels[name].thresholds.test for name in errors.index}), axis="index")
+    return pd.Series({name: min(row.index[row], default=np.inf) for name, row in low.iterrows()}, dtype=float)
+
+
+def constraints(forms: Mapping[str, Panel], cells: Panel, limit: float) -> pd.DataFrame:
+    """What becomes of some cells under several forms of the loss, on the seeds that all of them have.
+
+    Args:
+        forms: the map of each form.
+        cells: the map whose planned cells are taken.
+        limit: test error up to which a cell counts as solved.
+
+    Returns:
+        One row a cell, by (coefficient, n_data): for each form ``train``, ``test`` and whether it is ``solved``, as columns
+        of two levels; NaN where a form was not run. Its ``attrs["seeds"]`` are the seeds.
+    """
+    seeds = sorted(set.intersection(*({int(s) for s in panel.runs["seed"].values} for panel in forms.values())))
+    rows = {}
+    for coefficient, n_data in cells.plan.pairs:
+        cell, row = {"coefficient": coefficient, "n_data": n_data}, {}
+        for name, panel in forms.items():
+            if has(panel, cell):
+                train, test = (float(panel.runs[q].sel(cell).sel(seed=seeds).mean()) for q in ("train_loss", "test_error"))
+                row |= {(name, "train"): train, (name, "test"): test, (name, "solved"): float(test <= limit)}
+            else:
+                row |= {(name, part): np.nan for part in ("train", "test", "solved")}
+        rows[coefficient, n_data] = pd.Series(row)
+    found = pd.DataFrame(rows).T
+    found.attrs["seeds"] = seeds
+    return found
+
+
+def tested_where_trained(grid: Panel, random: Panel) -> pd.DataFrame:
+    """Networks trained on a tensor grid, tested on that grid and on the common one.
+
+    Args:
+        grid: the map of those networks.
+        random: the map of networks trained on random points.
+
+    Returns:
+        One row a cell, by (coefficient, n_data): mean training loss ``train``, test error ``own`` on the grid of training
+        and ``common`` on that of all other maps, and ``random``, the test error with random points (NaN if not run);
+        whether the training loss is ``low``, and whether the test on the own grid then is ``hiding`` a wrong solution.
+    """
+    held_out: xr.DataArray = regimes.seed_mean(grid.held_out_error())
+    rows = {}
+    for coefficient, n_data in grid.plan.pairs:
+        cell = {"coefficient": coefficient, "n_data": n_data}
+        train, own, common = float(grid.train.sel(cell)), float(grid.test.sel(cell)), float(held_out.sel(cell))
+        low = train <= grid.thresholds.train
+        rows[coefficient, n_data] = {
+            **{"train": train, "own": own, "common": common},
+            "random": float(random.test.sel(cell)) if has(random, cell) else np.nan,
+            "low": low,
+            "hiding": low and own <= grid.thresholds.test < common,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
