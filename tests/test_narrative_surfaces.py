@@ -18,7 +18,6 @@ from sciml_lib import chapters, figures, narrative
 from sciml_lib.errors import UserError
 from sciml_lib.landscape import shape
 from sciml_lib.ledger import FAILS, HOLDS, OPEN
-from sciml_lib.narrative import landscapes
 from sciml_lib.studies import Item, Results
 from sciml_lib.studies.cells import CONVECTION, REACTION_DIFFUSION
 
@@ -266,14 +265,6 @@ def test_seeds_are_limited_and_none_is_refused():
     for n in (0, -1):
         with pytest.raises(UserError, match=f"seeds={n} leaves nothing to show; choose at least 1"):
             narrative.first_seeds(found, n)
-
-
-def test_spans_say_a_number_once():
-    assert landscapes.span([1.0, 1.001]) == "1.0" and landscapes.span([1.0, 2.0]) == "1.0 to 2.0"
-    assert landscapes.span([float("nan"), 3.0]) == "3.0" and landscapes.span([float("nan")]) == "n/a"
-    assert landscapes.share_span([0.121, 0.124]) == "12 %" and landscapes.share_span([0.12, 0.5]) == "12 to 50 %"
-    assert landscapes.share_span([0.001, 0.5]) == "less than 1 % to 50 %"
-    assert landscapes.share_span([0.5, 0.999]) == "50 % to more than 99 %"
 
 
 # --- how a page of the book gets the drawing library ----------------------------------------------------------

@@ -59,16 +59,6 @@ from sciml_lib.narrative.sharpening import (
     sharpening_statements,
     sharpening_table,
 )
-from sciml_lib.narrative.spectra import (
-    counting_rules,
-    most_points,
-    negative_shares,
-    signs_by_chance,
-    spectra_figure,
-    spectrum_statements,
-    what_survives,
-    widths,
-)
 from sciml_lib.narrative.strategies import borders, shifts, statements
 from sciml_lib.narrative.surfaces import (
     basin_choices,
@@ -118,7 +108,6 @@ __all__ = [
     "commands",
     "comparison",
     "constraint_words",
-    "counting_rules",
     "curvature_figure",
     "curve_cells",
     "curves_figure",
@@ -148,9 +137,7 @@ __all__ = [
     "maps_figure",
     "measure_command",
     "missing_families",
-    "most_points",
     "needles",
-    "negative_shares",
     "nncg_statements",
     "nothing_to_solve",
     "other_readings",
@@ -173,10 +160,7 @@ __all__ = [
     "sharpness",
     "sharpness_statements",
     "shifts",
-    "signs_by_chance",
     "source",
-    "spectra_figure",
-    "spectrum_statements",
     "statement_table",
     "statements",
     "stays_and_moves",
@@ -196,9 +180,7 @@ __all__ = [
     "warmup_figure",
     "warmup_words",
     "what_matters",
-    "what_survives",
     "which_loss",
     "who_was_drawn",
     "whose_thresholds",
-    "widths",
 ]

@@ -12,8 +12,8 @@ from sciml_lib import figures, systems
 from sciml_lib.errors import UserError
 from sciml_lib.landscape.shape import BARRIER, DECADE, Shape, height_of, inner_basins, measure
 from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement, verdict_of
-from sciml_lib.narrative.landscapes import cell_name, share_span, span
-from sciml_lib.prose import capitalised, counted, listed, number, table
+from sciml_lib.narrative.landscapes import cell_name
+from sciml_lib.prose import capitalised, counted, listed, number, share_span, span, table
 from sciml_lib.studies import Item, Results
 from sciml_lib.studies.base import Arrays
 from sciml_lib.studies.cells import CONVECTION, REACTION_DIFFUSION
