@@ -1,6 +1,6 @@
 """What the paper claims, and what the runs say of it."""
 
-from sciml_lib.ledger import flatness, spectra
+from sciml_lib.ledger import flatness, spectra, surfaces
 from sciml_lib.ledger.statement import FAILS, HOLDS, OPEN, Statement, verdict_of
 
-__all__ = ["FAILS", "HOLDS", "OPEN", "Statement", "flatness", "spectra", "verdict_of"]
+__all__ = ["FAILS", "HOLDS", "OPEN", "Statement", "flatness", "spectra", "surfaces", "verdict_of"]
