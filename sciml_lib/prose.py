@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import Any
 
 
@@ -40,6 +41,27 @@ def number(value: float, digits: int = 2) -> str:
         return f"{value:,.{places}f}"
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return rf"${mantissa} \times 10^{{{int(exponent)}}}$"
+
+
+def span(values: Iterable[float], digits: int = 2) -> str:
+    """Returns numbers of several seeds as one or as a range, ``2.1 to 2.4``; whole numbers with all digits."""
+    known = [value for value in values if value == value]
+    if not known:
+        return "n/a"
+    whole = all(isinstance(value, Integral) for value in known)
+    low, high = (f"{end:,}" if whole else number(end, digits) for end in (min(known), max(known)))
+    return low if low == high else f"{low} to {high}"
+
+
+def share_span(values: Iterable[float]) -> str:
+    """Returns shares of several seeds as one or as a range, ``12 to 15 %``."""
+    known = [value for value in values if value == value]
+    if not known:
+        return "n/a"
+    low, high = percent(min(known)), percent(max(known))
+    if low == high:
+        return low
+    return f"{low.removesuffix(' %') if low[0].isdigit() and high[0].isdigit() else low} to {high}"
 
 
 def duration(seconds: float) -> str:

@@ -31,7 +31,20 @@ STRICT = "SCIML_STRICT_TEXT"
 
 UNSUPPORTED = "*(An interpretation stood here that these runs do not support; it was written for the stored ones.)*"
 
-_FILTERS = ("capitalised", "counted", "duration", "in_words", "is_are", "listed", "none_or", "number", "part_of", "percent")
+_FILTERS = (
+    "capitalised",
+    "counted",
+    "duration",
+    "in_words",
+    "is_are",
+    "listed",
+    "none_or",
+    "number",
+    "part_of",
+    "percent",
+    "share_span",
+    "span",
+)
 
 
 def fill(template: str, names: Mapping[str, Any]) -> str:

@@ -21,6 +21,18 @@ def test_numbers_are_filled_in_words() -> None:
     assert text.fill("{% if n > 5 %}\nmany\n{% else %}\nfew\n{% endif %}", NAMES) == "few\n"
 
 
+def test_several_numbers_are_filled_as_a_range() -> None:
+    def filled(values: list[float], kind: str) -> str:
+        return text.fill(f"{{{{ values | {kind} }}}}", {"values": values})
+
+    assert filled([1.0, 1.001], "span") == "1.0" and filled([2.0, 1.0], "span") == "1.0 to 2.0"
+    assert filled([math.nan, 3.0], "span") == "3.0" and filled([math.nan], "span") == "n/a"
+    assert filled([3, 1200], "span") == "3 to 1,200" and filled([2, 2], "span") == "2"
+    assert filled([0.121, 0.124], "share_span") == "12 %" and filled([0.5, 0.12], "share_span") == "12 to 50 %"
+    assert filled([0.001, 0.5], "share_span") == "less than 1 % to 50 %"
+    assert filled([0.5, 0.999], "share_span") == "50 % to more than 99 %" and filled([], "share_span") == "n/a"
+
+
 @pytest.mark.parametrize(
     ("template", "why"),
     [

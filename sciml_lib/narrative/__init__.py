@@ -1,9 +1,6 @@
-"""What a chapter says about its maps, in sentences whose every number and comparison comes from the runs.
+"""What is left of the sentences that chapters get from functions; each chapter is taking its own words over."""
 
-Each function takes panels and returns Markdown. A sentence that the data do not support is not printed, or printed the
-other way round; the same functions speak about three seeds on a laptop and five on a GPU.
-"""
-
+from sciml_lib.analysis.cells import first_seeds
 from sciml_lib.narrative.barrier import (
     barrier_statements,
     barriers,
@@ -26,7 +23,6 @@ from sciml_lib.narrative.curvature import (
 from sciml_lib.narrative.families import (
     against_published,
     error_floor,
-    families,
     floor_figure,
     floor_words,
     missing_families,
@@ -39,43 +35,16 @@ from sciml_lib.narrative.families import (
     who_was_drawn,
 )
 from sciml_lib.narrative.jumps import jump_choices, jump_statements, jump_table, jumps_figure, rate_words, step_tails
-from sciml_lib.narrative.landscapes import first_seeds
 from sciml_lib.narrative.pendulum import nothing_to_solve, pendulum_statements, which_loss, whose_thresholds
 from sciml_lib.narrative.physics import collapses, equations, flat_guesses, regime_shares, same_thresholds, stays_and_moves
-from sciml_lib.narrative.sharpening import (
-    sharpening_figure,
-    sharpening_statements,
-    sharpening_table,
-)
-from sciml_lib.narrative.spectra import (
-    counting_rules,
-    most_points,
-    negative_shares,
-    signs_by_chance,
-    spectra_figure,
-    spectrum_statements,
-    what_survives,
-    widths,
-)
+from sciml_lib.narrative.sharpening import sharpening_figure, sharpening_statements, sharpening_table
 from sciml_lib.narrative.strategies import borders, shifts
-from sciml_lib.narrative.surfaces import (
-    basin_choices,
-    bowls,
-    interactive,
-    lowest_points,
-    needles,
-    radius_decides,
-    surface_overview,
-    surface_shapes,
-    surface_statements,
-    surfaces_figure,
-)
-from sciml_lib.narrative.variants import improvement_figure
 from sciml_lib.prose import say
 from sciml_lib.report import (
     budgets,
     commands,
     endings,
+    improvement_figure,
     maps_figure,
     measure_command,
     source,
@@ -89,14 +58,11 @@ __all__ = [
     "against_published",
     "barrier_statements",
     "barriers",
-    "basin_choices",
     "borders",
-    "bowls",
     "budgets",
     "by_regime",
     "collapses",
     "commands",
-    "counting_rules",
     "curvature_figure",
     "curve_cells",
     "curves_figure",
@@ -104,30 +70,23 @@ __all__ = [
     "equations",
     "error_floor",
     "error_while_low",
-    "families",
     "first_seeds",
     "flat_guesses",
     "floor_figure",
     "floor_words",
     "improvement_figure",
-    "interactive",
     "jump_choices",
     "jump_statements",
     "jump_table",
     "jumps_figure",
     "loss_and_error",
-    "lowest_points",
     "maps_figure",
     "measure_command",
     "missing_families",
-    "most_points",
-    "needles",
-    "negative_shares",
     "nothing_to_solve",
     "other_readings",
     "pendulum_statements",
     "power_words",
-    "radius_decides",
     "rank_table",
     "rank_words",
     "rate_words",
@@ -141,27 +100,18 @@ __all__ = [
     "sharpness",
     "sharpness_statements",
     "shifts",
-    "signs_by_chance",
     "source",
-    "spectra_figure",
-    "spectrum_statements",
     "statement_table",
     "stays_and_moves",
     "step_tails",
     "study_command",
     "study_source",
-    "surface_overview",
-    "surface_shapes",
-    "surface_statements",
-    "surfaces_figure",
     "two_connectivities",
     "two_errors",
     "two_errors_figure",
     "two_means",
     "what_matters",
-    "what_survives",
     "which_loss",
     "who_was_drawn",
     "whose_thresholds",
-    "widths",
 ]

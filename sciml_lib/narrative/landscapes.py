@@ -1,47 +1,5 @@
-"""What the chapters on landscapes share: seeds, and the names of their cells."""
+"""Names that the chapters on landscapes take from here until their words have moved into them."""
 
-from __future__ import annotations
+from sciml_lib.analysis.cells import cell_name, first_seeds
 
-from collections.abc import Iterable
-
-from sciml_lib import prose, systems
-from sciml_lib.errors import UserError
-from sciml_lib.studies import Item, Results
-from sciml_lib.sweeps import catalog
-
-
-def first_seeds(results: Results, n: int) -> Results:
-    """Returns the items of the first so many seeds.
-
-    Raises:
-        UserError: if there are none.
-    """
-    seeds = results.attrs["seeds"][: max(n, 0)]
-    if not seeds:
-        raise UserError(f"seeds={n} leaves nothing to show; choose at least 1")
-    return Results({k: v for k, v in results.items.items() if k.seed in seeds}, {**results.attrs, "seeds": seeds})
-
-
-def cell_name(item: Item, *, sweep: bool = False) -> str:
-    """Returns a cell in words, such as ``β = 5, N = 100``, with the name of its equation before it if that is wanted."""
-    system = systems.get(catalog.get(item.sweep).system)
-    words = f"{system.coefficient_label} = {item.coefficient:g}, N = {item.n_data:,}"
-    return f"{system.name}, {words}" if sweep else words
-
-
-def span(values: Iterable[float], digits: int = 2) -> str:
-    """Returns numbers of several seeds as one or as a range, ``2.1 to 2.4``."""
-    known = [value for value in values if value == value]
-    if not known:
-        return "n/a"
-    low, high = prose.number(min(known), digits), prose.number(max(known), digits)
-    return low if low == high else f"{low} to {high}"
-
-
-def share_span(values: Iterable[float]) -> str:
-    """Returns shares of several seeds as one or as a range, ``12 to 15 %``."""
-    known = list(values)
-    low, high = prose.percent(min(known)), prose.percent(max(known))
-    if low == high:
-        return low
-    return f"{low.removesuffix(' %') if low[0].isdigit() and high[0].isdigit() else low} to {high}"
+__all__ = ["cell_name", "first_seeds"]

@@ -1,9 +1,8 @@
-"""What the chapter on rugged surfaces says, of surfaces whose truth is known: every sentence both ways round."""
+"""What is measured on surfaces, and the statements about them, on surfaces whose truth is known."""
 
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -14,11 +13,13 @@ from plotly.offline import get_plotlyjs
 
 matplotlib.use("Agg")
 
-from sciml_lib import chapters, figures, narrative
+from sciml_lib import chapters, figures, report
+from sciml_lib.analysis import surfaces
+from sciml_lib.analysis.cells import first_seeds
 from sciml_lib.errors import UserError
 from sciml_lib.landscape import shape
 from sciml_lib.ledger import FAILS, HOLDS, OPEN
-from sciml_lib.narrative import landscapes
+from sciml_lib.ledger.surfaces import ruggedness, statements
 from sciml_lib.studies import Item, Results
 from sciml_lib.studies.cells import CONVECTION, REACTION_DIFFUSION
 
@@ -88,7 +89,7 @@ def usual(**changed: dict[str, list[dict[str, np.ndarray]]]) -> Results:
 
 
 def verdicts(found: Results) -> list[str]:
-    return [statement.verdict for statement in narrative.surface_statements(found)]
+    return [statement.verdict for statement in statements(surfaces.shapes(found))]
 
 
 # --- measures -------------------------------------------------------------------------------------------------
@@ -147,7 +148,7 @@ def test_what_is_no_bowl_is_not_explained_by_one():
 def test_statements_hold_where_the_surfaces_are_as_the_paper_says():
     found = usual()
     assert verdicts(found) == [HOLDS, HOLDS, FAILS, HOLDS, HOLDS, HOLDS]
-    texts = [statement.found for statement in narrative.surface_statements(found)]
+    texts = [statement.found for statement in statements(surfaces.shapes(found))]
     assert "basins: 1 at β = 5, 4 at β = 50" in texts[1]
     assert "0 of 2 surfaces at β = 5 and 2 of 2 surfaces at β = 50" in texts[2]
     assert "leading eigenvalue: 10,000" in texts[3] or r"$1.0 \times 10^{4}$ at ρ = 5 and 100 at ρ = 15" in texts[3]
@@ -175,68 +176,72 @@ def test_statements_about_some_seeds_cannot_be_judged():
     assert verdicts(usual(hard={}, stiff={})) == [HOLDS, OPEN, FAILS]
 
 
-def test_the_radius_decides_or_does_not():
-    said = narrative.radius_decides(usual())
-    assert "The radius decides. *At a larger β it is much more rugged than at β = 5*: holds at the paper's radius" in said
-    assert "random directions lies up to" in said
-    both = {"eigen": [item(pits(*FAR))], "wide": [item(pits(*FAR), 8e-5)], "random": [item(bowl(1e-5, 1e7))]}
-    smooth = {"eigen": [item(bowl())], "wide": [item(bowl(), 8e-5)], "random": [item(bowl(1e-5, 1e7))]}
-    said = narrative.radius_decides(usual(easy=smooth, hard=both, mild={}, stiff={}))
-    assert said.startswith("Up to the adapted radius, no verdict on ruggedness (2 statements) is another one.")
-    assert "The directions matter less: random ones rise as high" in said
+def test_at_its_own_radius_convection_need_not_be_rugged():
+    found = surfaces.shapes(usual())
+    assert [one.verdict for one in ruggedness(found[found["variant"] == "wide"])] == [FAILS, FAILS]
+    assert ruggedness(found[found["sweep"] == REACTION_DIFFUSION]) == []
 
 
-def test_whether_the_network_is_the_lowest_point_is_said_by_directions():
-    said = narrative.lowest_points(usual())
-    assert said.count("the trained network is the lowest point of each of the 8 surfaces") == 3
-    one = narrative.lowest_points(results({EASY: {"eigen": [item(bowl())]}}))
-    assert one == "- *eigenvectors*: the trained network is the lowest point of the one surface."
-    tilted = item(pits((4, 4), depth=9.0))
-    said = narrative.lowest_points(results({EASY: {"eigen": [item(bowl()), tilted]}}))
-    assert "1 of 2 surfaces has a point with a lower loss than the trained network, at most by a factor of" in said
-    assert "(convection, β = 5, N = 100, seed 1)" in said
-    slightly = item(lambda a, b: 1e-2 + 1e-3 * (a / RADIUS) + 0 * b)
-    assert "at most by 10 per cent" in narrative.lowest_points(results({EASY: {"random": [slightly] * 2}}))
+# --- what the chapter tabulates -------------------------------------------------------------------------------
 
 
-def test_bowls_are_told_from_what_is_none():
+def test_every_surface_has_a_row_with_what_is_measured_on_it():
+    found = surfaces.shapes(usual())
+    assert len(found) == 24 and set(found["variant"]) == set(surfaces.VARIANTS)
+    first = found.iloc[0]
+    assert (first["cell"], first["symbol"], first["seed"]) == ("convection, β = 5, N = 100", "β = 5", 0)
+    assert first["loss"] == pytest.approx(1e-5) and (first["lambda_1"], first["lambda_2"]) == (1e3, 1e2)
+    assert first["radius"] == RADIUS and first["step"] == pytest.approx(2 * RADIUS / (N - 1))
+    assert (first["valley_points"], first["basins"]) == (1, 1) and (found["below_centre"] == 0).all()
     waves = item(lambda a, b: 1e-5 + 10.0 ** (3.0 * np.sin(400.0 * a) * np.cos(500.0 * b)))
-    said = narrative.bowls(results({EASY: {"eigen": [item(bowl())]}, HARD: {"eigen": [waves]}}))
-    assert re.fullmatch(
-        r"- At the paper's radius\. Mostly bowls: convection, β = 5, N = 100 \((more than 99|100) %\); "
-        r"hardly bowls: convection, β = 50, N = 500 \(\d+ %\)\.",
-        said,
-    )
-    said = narrative.bowls(results({EASY: {"wide": [item(bowl()), waves]}}))
-    assert said.startswith("- Up to the adapted radius. In between: convection, β = 5, N = 100")
+    assert 0 <= surfaces.shapes(results({EASY: {"eigen": [waves]}}))["bowl"].iloc[0] < 0.3
+    tilted = surfaces.shapes(results({EASY: {"eigen": [item(bowl()), item(pits((4, 4), depth=9.0))]}}))
+    assert list(tilted["below_centre"] > 0) == [False, True]
 
 
-def test_needles_are_measured_in_radii_and_points():
-    said = narrative.needles(usual())
-    assert said.count("\n") == 3 and "the paper's radius is 625 times that" in said
-    assert "a single point, the lowest itself, is within a decade" in said and re.search(r"\d+ points are within", said)
+def test_rows_by_cell_list_the_seeds():
+    found = surfaces.by_cell(surfaces.shapes(usual()))
+    assert len(found) == 12 and found["seed"].iloc[0] == [0, 1]
+    assert list(found.loc["convection, β = 50, N = 500", "basins"]) == [[4, 4], [1, 1], [1, 1]]
 
 
-def test_tables_have_a_row_for_each_cell_and_choice():
-    found = usual()
-    assert narrative.surface_overview(found).count("\n| ") == 5 and "31 by 31 points" in narrative.surface_overview(found)
-    assert narrative.surface_shapes(found).count("\n| ") == 13
-    choices = narrative.basin_choices(found).splitlines()
-    assert choices[3] == "| convection, β = 50, N = 500 | 4 | 4 | 4 | 1 | 2 |"
+def test_the_papers_radius_and_its_grid_are_measured_in_reaches():
+    found = surfaces.reaches(surfaces.shapes(usual()))
+    assert len(found) == 8 and set(found["reach"]) == {8e-5}
+    assert found["radii"].tolist() == pytest.approx([625.0] * 8)
+    assert found["steps"].tolist() == pytest.approx([2 * 625.0 / (N - 1)] * 8)
+    assert found.loc["convection, β = 5, N = 100", "valley_points"].tolist() == [1, 1]
+    assert surfaces.reaches(surfaces.shapes(usual(easy={"eigen": [item(bowl())]}))).shape[0] == 6  # without its own radius
 
 
-def test_figures_show_the_first_seed_in_the_order_of_the_coefficients():
+def test_depths_are_compared_by_directions():
+    found = surfaces.depths(surfaces.shapes(usual())).loc["convection, β = 5, N = 100"]
+    assert found["eigen"] - found["random"] == pytest.approx(3.0, abs=0.05)
+
+
+def test_the_smallest_and_the_largest_coefficient_are_found():
+    easy, hard = surfaces.ends(surfaces.shapes(usual()), CONVECTION)
+    assert (set(easy["coefficient"]), set(hard["coefficient"])) == ({5.0}, {50.0})
+    alone, none = surfaces.ends(surfaces.shapes(usual(hard={})), CONVECTION)
+    assert set(alone["coefficient"]) == {5.0} and none.empty
+    assert all(end.empty for end in surfaces.ends(surfaces.shapes(usual(mild={}, stiff={})), REACTION_DIFFUSION))
+
+
+def test_basins_are_counted_by_barrier_and_grid():
+    found = surfaces.basin_choices(usual()).set_index("cell").loc["convection, β = 50, N = 500"].iloc[0]
+    assert found.drop("seed").tolist() == [4, 4, 4, 1, 2]
+
+
+def test_the_first_seed_is_drawn_in_the_order_of_the_coefficients():
     other = item(bowl(1e-3))
     found = results({HARD: {"eigen": [item(bowl()), other]}, EASY: {"eigen": [item(bowl(1e-4)), other]}})
-    figure = narrative.surfaces_figure(found, CONVECTION, "eigen", "a title")
-    assert [axes.get_title() for axes in figure.axes] == ["β = 5, N = 100", "β = 50, N = 500"]
-    figure = narrative.surfaces_figure(usual(), CONVECTION, "wide", "a title")
-    assert figure.axes[0].get_title() == "β = 5, N = 100, radius 8.0e-05"
-    assert figure.axes[0].get_xlabel() == "first eigenvector / radius"
-    html = narrative.interactive(found, CONVECTION, "eigen", "a title").data
-    assert "plotly-graph-div" in html and html == narrative.interactive(found, CONVECTION, "eigen", "a title").data
+    drawn = surfaces.reliefs(found, CONVECTION, "eigen")
+    assert [relief.title for relief in drawn] == ["β = 5, N = 100", "β = 50, N = 500"]
+    assert drawn[0].height[N // 2, N // 2] == pytest.approx(-4.0, abs=1e-4)
+    own = surfaces.reliefs(usual(), CONVECTION, "wide")[0]
+    assert own.title == "β = 5, N = 100, radius 8.0e-05" and own.alpha[-1] == own.beta[-1] == 1.0
     with pytest.raises(UserError, match="no surface of pinn/reaction-diffusion/lbfgs along random directions is stored"):
-        narrative.surfaces_figure(found, REACTION_DIFFUSION, "random", "t")
+        surfaces.reliefs(found, REACTION_DIFFUSION, "random")
 
 
 # --- what all chapters on landscapes say ----------------------------------------------------------------------
@@ -244,15 +249,15 @@ def test_figures_show_the_first_seed_in_the_order_of_the_coefficients():
 
 def test_the_small_print_names_the_study_and_the_digest():
     found = usual()
-    figure = narrative.surfaces_figure(found, CONVECTION, "eigen", "t")
+    figure = figures.surfaces(surfaces.reliefs(found, CONVECTION, "eigen"), title="t")
     for given in (found, [found, found]):
-        text = narrative.study_source(given, figure).data
+        text = report.study_source(given, figure).data
         assert text.count("study surfaces · laptop · ") == (1 if given is found else 2)
         assert f"figure digest {figures.digest(figure)}" in text
 
 
 def test_the_commands_are_those_of_the_chapter_and_of_its_studies():
-    said = narrative.study_command("rugged_surfaces", [usual()])
+    said = report.study_command("rugged_surfaces", [usual()])
     assert "chapter rugged_surfaces -p profile laptop -o laptop.ipynb" in said
     assert "chapter rugged_surfaces -p profile smoke -o smoke.ipynb" in said
     assert "| `python -m sciml_lib study surfaces --profile laptop` | 24 of 30 | cpu |" in said
@@ -260,20 +265,12 @@ def test_the_commands_are_those_of_the_chapter_and_of_its_studies():
 
 def test_seeds_are_limited_and_none_is_refused():
     found = usual()
-    assert {one.seed for one in narrative.first_seeds(found, 1).items} == {0}
-    assert narrative.first_seeds(found, 1).attrs["seeds"] == [0]
-    assert len(narrative.first_seeds(found, 9).items) == len(found.items)
+    assert {one.seed for one in first_seeds(found, 1).items} == {0}
+    assert first_seeds(found, 1).attrs["seeds"] == [0]
+    assert len(first_seeds(found, 9).items) == len(found.items)
     for n in (0, -1):
         with pytest.raises(UserError, match=f"seeds={n} leaves nothing to show; choose at least 1"):
-            narrative.first_seeds(found, n)
-
-
-def test_spans_say_a_number_once():
-    assert landscapes.span([1.0, 1.001]) == "1.0" and landscapes.span([1.0, 2.0]) == "1.0 to 2.0"
-    assert landscapes.span([float("nan"), 3.0]) == "3.0" and landscapes.span([float("nan")]) == "n/a"
-    assert landscapes.share_span([0.121, 0.124]) == "12 %" and landscapes.share_span([0.12, 0.5]) == "12 to 50 %"
-    assert landscapes.share_span([0.001, 0.5]) == "less than 1 % to 50 %"
-    assert landscapes.share_span([0.5, 0.999]) == "50 % to more than 99 %"
+            first_seeds(found, n)
 
 
 # --- how a page of the book gets the drawing library ----------------------------------------------------------
@@ -308,6 +305,7 @@ def test_the_drawing_library_is_written_once_and_loaded_where_a_figure_needs_it(
     handlers["html-page-context"](app, "page", "page.html", {"body": "<p>no figure</p>"}, None)
     handlers["html-page-context"](app, "search", "search.html", {}, None)
     assert added == []
-    html = narrative.interactive(usual(), CONVECTION, "eigen", "t").data
+    html = figures.to_html(figures.surface_interactive(surfaces.reliefs(usual(), CONVECTION, "eigen"), title="t"))
+    assert "plotly-graph-div" in html
     handlers["html-page-context"](app, "page", "page.html", {"body": html}, None)
     assert [name for name, _ in added] == ["plotly.min.js", None] and "resize" in added[1][1]["body"]

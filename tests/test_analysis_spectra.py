@@ -1,4 +1,4 @@
-"""What the chapter on spectra says, of quadratures whose truth is known: every sentence both ways round."""
+"""What is read from spectra, and the statements about them, of quadratures whose truth is known."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 
 matplotlib.use("Agg")
 
-from sciml_lib import narrative
+from sciml_lib import figures
+from sciml_lib.analysis import spectra
+from sciml_lib.analysis.spectra import COMMON_WIDTH, Reading, highest_peak, pairs_of
 from sciml_lib.errors import UserError
 from sciml_lib.ledger import FAILS, HOLDS, OPEN
-from sciml_lib.narrative import spectra
-from sciml_lib.narrative.readings import Reading, highest_peak, pairs_of
-from sciml_lib.narrative.spectra import COMMON_WIDTH
+from sciml_lib.ledger.spectra import statements
 from sciml_lib.studies import Item, Results
 from sciml_lib.studies.cells import CONVECTION, REACTION_DIFFUSION
 
@@ -69,11 +69,11 @@ def rho(value: float) -> tuple[str, float, int]:
 
 
 def verdicts(found: Results) -> list[str]:
-    return [statement.verdict for statement in narrative.spectrum_statements(found)]
+    return [statement.verdict for statement in statements(spectra.readings(found))]
 
 
 def statement(found: Results, words: str):
-    (one,) = [s for s in narrative.spectrum_statements(found) if words in s.claim]
+    (one,) = [s for s in statements(spectra.readings(found)) if words in s.claim]
     return one
 
 
@@ -84,9 +84,7 @@ def test_shares_are_those_of_the_weights_and_counts_are_not():
     one = reading({-1.0: 0.1, 2.0: 0.2, 3.0: 0.7}, {-2.0: 0.1, -1.0: 0.2, 4.0: 0.7})
     assert one.negative == pytest.approx((0.2, 0.1)) and one.counted_negative == 0.5
     assert one.ends == (-2.0, 4.0) and one.rounding == pytest.approx(4e-6)
-    share, error = one.share_within(2.0)
-    assert share == pytest.approx(0.3) and error == pytest.approx(0.0, abs=1e-12)
-    assert math.isnan(reading({-1.0: 0.5, 1.0: 0.5}).share_within(1.0)[1])
+    assert one.share_within(2.0) == pytest.approx(0.3)
 
 
 def test_bounds_take_in_the_neighbours_and_what_rounding_may_have_turned():
@@ -183,96 +181,70 @@ def test_a_width_that_hides_every_peak_proves_nothing():
 def test_what_was_not_run_is_open():
     alone = results({rho(5.0): [(EVEN, BIASED)]})
     assert verdicts(alone) == [HOLDS, OPEN, OPEN, OPEN]
-    assert [s.found for s in narrative.spectrum_statements(alone)][1:] == ["a larger ρ was not run"] + [
-        "ρ = 20 was not run"
-    ] * 2
-    assert len(narrative.spectrum_statements(results({SLOW: [(SPREAD, WIDE)]}))) == 6
+    assert [s.found for s in statements(spectra.readings(alone))][1:] == ["a larger ρ was not run"] + ["ρ = 20 was not run"] * 2
+    assert len(statements(spectra.readings(results({SLOW: [(SPREAD, WIDE)]})))) == 6
 
 
-# --- sentences ------------------------------------------------------------------------------------------------
+# --- what the chapter tabulates -------------------------------------------------------------------------------
 
 
-def test_what_survives_is_said_three_ways():
-    hidden = {-0.001: 0.4, 0.001: 0.4, 5.0: 0.1, 2e5: 0.1}
-    said = narrative.what_survives(results({SLOW: [(SPREAD, hidden), (SPREAD, SMALL)]}))
-    assert "2 of 2 trained spectra have a peak at zero, with the released widths 1." in said
-    assert "does not survive another smoothing. Without" in said and "grows with training in 2 of 2 runs" in said
-    said = narrative.what_survives(results({SLOW: [(SPREAD, SMALL)]}))
-    assert "does not survive another smoothing: nor is there one with the released." in said
-    said = narrative.what_survives(results({SLOW: [(SMALL, WIDE)]}))
-    assert "0 of 1 trained spectrum have a peak at zero, with the released widths 0. So the absence of a peak survives" in said
-    assert "grows with training in 0 of 1 run" in said
-    said = narrative.what_survives(results({SLOW: [(SMALL, WIDE), (SPREAD, SMALL)]}))
-    assert "1 of 2 trained spectra has a peak" in said and "is not a property of all of them" in said
-
-
-def test_signs_are_by_chance_where_rounding_is_larger():
+def test_every_run_has_two_rows_with_what_is_read_from_its_spectra():
     tiny = {-1e-4: 0.5, 1e-4: 0.49, 1e4: 0.01}
-    said = narrative.signs_by_chance(results({SLOW: [(SPREAD, tiny)]}))
-    assert "After training 99 % of the eigenvalues are smaller" in said
-    assert (
-        "in 1 of 1 run the share of negative eigenvalues is not known to ±5 points, and could lie anywhere from 0 to 99 %"
-        in said
-        or ("could lie anywhere from 0 to 100 %" in said)
-    )
-    said = narrative.signs_by_chance(results({SLOW: [(SPREAD, BIASED)]}))
-    assert "0 % of the eigenvalues are smaller" in said and "In 1 of 1 run the share" in said and "nevertheless" in said
+    found = spectra.readings(results({SLOW: [(SPREAD, SMALL)], FAST: [(EVEN, tiny)]}))
+    assert list(found["training"]) == ["before", "after"] * 2
+    assert list(found["cell"].unique()) == ["convection, β = 5, N = 100", "convection, β = 50, N = 500"]
+    first, second = (found[found["training"] == "after"].iloc[k] for k in (0, 1))
+    assert (first["least"], first["greatest"]) == (-1e-5, 90.0)
+    assert (first["negative"], first["negative_least"]) == pytest.approx((0.45, 0.0))
+    assert first["within_band"] == pytest.approx(0.9) and first["below_rounding"] == 0.9
+    assert first["peak_common"] == reading(SMALL).peak(COMMON_WIDTH) and not first["hides"]
+    assert second["below_rounding"] == pytest.approx(0.99) and second["negative_most"] > 0.98
+    assert found.loc[found["training"] == "before", ["peak_released", "peak_common"]].isna().all(axis=None)
 
 
-def test_the_two_ways_of_counting_are_compared():
-    said = narrative.counting_rules(results({SLOW: [({-1.0: 0.9, 1.0: 0.05, 2.0: 0.05}, EVEN)]}))
-    assert "by up to 57 points (convection, β = 5, N = 100, seed 0, before training)" in said
-    assert said.endswith("it is the smaller of the two in 1 of 2 spectra.")
+def test_a_range_that_hides_every_peak_is_marked():
+    found = spectra.readings(results({SLOW: [(SPREAD, SMALL | {2e5: 0.0}), (SPREAD, SMALL)]}))
+    assert list(found.loc[found["training"] == "after", "hides"]) == [True, False]
 
 
-def test_the_largest_amount_of_points_is_said():
-    assert "part of the profile *laptop*; the most that it has are 2,000" in narrative.most_points(
-        results({MANY: [(EVEN, WIDE)]})
-    )
-    full = results({(CONVECTION, 5.0, 20_000): [(EVEN, WIDE)]}, "paper")
-    assert narrative.most_points(full) == "Figs. 16(c,d) have 20,000 points, and so have our runs."
+def test_the_two_ways_of_counting_are_both_there():
+    found = spectra.readings(results({SLOW: [({-1.0: 0.9, 1.0: 0.05, 2.0: 0.05}, EVEN)]}))
+    assert (found["counted_negative"] - found["negative"]).iloc[0] == pytest.approx(1 / 3 - 0.9)
 
 
-def test_tables_have_two_rows_for_each_cell():
-    found = results({SLOW: [(SPREAD, SMALL)] * 2, FAST: [(SPREAD, WIDE)]})
-    shares = narrative.negative_shares(found).splitlines()
-    assert len(shares) == 6 and shares[3].startswith("| convection, β = 5, N = 100 | after | 45 % | 0 points | 0 to 95 % |")
-    text = narrative.widths(found)
-    assert text.count("\n| convection") == 4
-    assert "hides any peak" not in text  # both widths are small enough
-    hidden = narrative.widths(results({SLOW: [(SPREAD, SMALL | {2e5: 0.0})]}))
-    assert "In 1 of 1 spectrum after training the released width hides any peak" in hidden
+def test_rows_by_cell_list_the_seeds():
+    found = spectra.by_cell(spectra.readings(results({SLOW: [(SPREAD, SMALL)] * 2, FAST: [(SPREAD, WIDE)]})))
+    assert list(found.index) == ["convection, β = 5, N = 100"] * 2 + ["convection, β = 50, N = 500"] * 2
+    slow = found.iloc[1]
+    assert slow["training"] == "after" and slow["seed"] == [0, 1] and slow["greatest"] == [90.0, 90.0]
+    assert min(slow["bounds"]) == 0.0 and max(slow["bounds"]) == pytest.approx(0.95)
 
 
 def test_one_start_has_no_standard_error():
-    one = Results(
-        {Item(*SLOW, seed=0, variant=when): arrays(EVEN) for when in ("before", "after")}, {"profile": "laptop", "command": ""}
-    )
-    assert "| n/a |" in narrative.negative_shares(one)
+    one = Results({Item(*SLOW, seed=0, variant=when): arrays(EVEN) for when in ("before", "after")}, {})
+    assert spectra.readings(one)["negative_error"].isna().all()
 
 
 # --- the figure -----------------------------------------------------------------------------------------------
 
 
-def test_the_figure_has_the_wanted_cells_twice():
+def test_the_wanted_cells_are_drawn_twice():
     found = results({FAST: [(SPREAD, WIDE), (SPREAD, SMALL)], SLOW: [(SPREAD, SMALL)]})
-    figure = narrative.spectra_figure(found, CONVECTION, "a title", [(5, 100), (50, 500), (70, 100)])
-    assert [axes.get_title() for axes in figure.axes] == ["β = 5, N = 100", "β = 50, N = 500"] * 2
-    assert [axes.get_ylabel() for axes in figure.axes][::2] == ["released width\ndensity", "width 0.02\ndensity"]
-    upper, lower = (figure.axes[k].lines[1].get_xydata() for k in (0, 2))
-    for curve, width in ((upper, reading(SMALL).released_width), (lower, COMMON_WIDTH)):
-        expected = reading(SMALL).density(torch.tensor(curve[:, 0]), width)
-        np.testing.assert_allclose(curve[:, 1], np.maximum(expected.numpy(), 1e-10))
-        assert curve[:, 1].max() == pytest.approx(float(reading(SMALL).density(torch.zeros(1), width)[0]), rel=0.05)
-    assert [axes.get_title() for axes in narrative.spectra_figure(found, CONVECTION, "t", [(9, 9)]).axes[:2]] == [
-        "β = 50, N = 500",
-        "β = 5, N = 100",
-    ]
+    rows = spectra.densities(found, CONVECTION, [(5, 100), (50, 500), (70, 100)])
+    assert [[pair.title for pair in row] for row in rows] == [["β = 5, N = 100", "β = 50, N = 500"]] * 2
+    for (pair, _), width in zip(rows, (reading(SMALL).released_width, COMMON_WIDTH), strict=True):
+        grid, density = pair.after
+        expected = reading(SMALL).density(torch.tensor(grid), width)
+        np.testing.assert_allclose(density, expected.numpy(), atol=1e-300)
+        assert density.max() == pytest.approx(float(reading(SMALL).density(torch.zeros(1), width)[0]), rel=0.05)
+    everything = spectra.densities(found, CONVECTION, [(9, 9)])[0]
+    assert [pair.title for pair in everything] == ["β = 50, N = 500", "β = 5, N = 100"]
+    assert len(figures.spectra(rows, title="t", row_labels=spectra.WIDTHS).axes) == 4
     with pytest.raises(UserError, match="no spectrum of pinn/reaction-diffusion/lbfgs is stored"):
-        narrative.spectra_figure(found, REACTION_DIFFUSION, "t")
+        spectra.densities(found, REACTION_DIFFUSION)
 
 
 def test_a_run_of_which_one_half_is_missing_is_left_out():
     found = results({SLOW: [(SPREAD, SMALL), (SPREAD, WIDE)]})
     items = {item: a for item, a in found.items.items() if (item.seed, item.variant) != (1, "after")}
-    assert [pair.seed for pair in pairs_of(Results(items, found.attrs))] == [0]
+    assert [item.seed for item, *_ in pairs_of(Results(items, found.attrs))] == [0]
