@@ -26,13 +26,11 @@ from sciml_lib.narrative.convection import (
     warmup_words,
 )
 from sciml_lib.narrative.curvature import (
-    across_equations,
     by_regime,
     curvature_figure,
     power_words,
     rank_table,
     rank_words,
-    sharpness_statements,
     two_means,
 )
 from sciml_lib.narrative.families import (
@@ -51,14 +49,8 @@ from sciml_lib.narrative.families import (
     who_was_drawn,
 )
 from sciml_lib.narrative.jumps import jump_choices, jump_statements, jump_table, jumps_figure, rate_words, step_tails
-from sciml_lib.narrative.landscapes import first_seeds
 from sciml_lib.narrative.pendulum import nothing_to_solve, pendulum_statements, which_loss, whose_thresholds
 from sciml_lib.narrative.physics import collapses, equations, flat_guesses, regime_shares, same_thresholds, stays_and_moves
-from sciml_lib.narrative.sharpening import (
-    sharpening_figure,
-    sharpening_statements,
-    sharpening_table,
-)
 from sciml_lib.narrative.spectra import (
     counting_rules,
     most_points,
@@ -96,6 +88,7 @@ from sciml_lib.report import (
     budgets,
     commands,
     endings,
+    first_seeds,
     maps_figure,
     measure_command,
     source,
@@ -105,7 +98,6 @@ from sciml_lib.report import (
 )
 
 __all__ = [
-    "across_equations",
     "against_published",
     "barrier_statements",
     "barriers",
@@ -167,11 +159,7 @@ __all__ = [
     "same_thresholds",
     "say",
     "second_regime",
-    "sharpening_figure",
-    "sharpening_statements",
-    "sharpening_table",
     "sharpness",
-    "sharpness_statements",
     "shifts",
     "signs_by_chance",
     "source",

@@ -11,10 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from sciml_lib import figures, regimes
-from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.narrative.strategies import panel_words
 from sciml_lib.panels import Panel
-from sciml_lib.prose import capitalised, counted, listed, number, part_of, percent, table
+from sciml_lib.prose import counted, listed, number, part_of, percent, table
 from sciml_lib.regimes import Regime
 from sciml_lib.report import NUMERALS
 
@@ -191,28 +190,6 @@ def rank_table(panel: Panel) -> str:
     return table([*header, *(f"{TITLES[a]} with {TITLES[b]}" for a, b in PAIRS)], rows)
 
 
-def across_equations(panels: Mapping[str, Panel]) -> str:
-    """Tabulates for several maps how curvature goes with the training loss, and whether I is sharper than II.
-
-    Args:
-        panels: measured maps by the names of their equations.
-    """
-    rows, signs = [], {}
-    for name, panel in panels.items():
-        everywhere = rank(_cells(panel, "lambda_max").values.ravel(), _cells(panel, "train_loss").values.ravel())
-        fixed = _median(at_one(panel, "lambda_max", "train_loss"))
-        shares = []
-        for one in (False, True):
-            share, n = ahead(panel, at_one_coefficient=one)
-            shares.append(f"{percent(share)} of {n:,}" if n else "no such pair")
-        rows.append([name, signed(everywhere), signed(fixed), *shares])
-        signs.setdefault("cannot be related to" if np.isnan(fixed) else _relation(fixed), []).append(name)
-    header = ["equation", "rank with the training loss: whole map", "at one coefficient (median)"]
-    text = table([*header, "I sharper than II, of pairs of cells", "of pairs at one coefficient"], rows)
-    parts = [f"it {verb} the training loss in the map of {listed(names)}" for verb, names in signs.items()]
-    return f"{text}\n\nAt one and the same coefficient, what does the curvature do? {capitalised('; '.join(parts))}."
-
-
 def rank_words(panel: Panel) -> str:
     """Says whether curvature and training loss rise together, over the map and at one coefficient."""
     symbol, everywhere = panel_words(panel).symbol, rank(mean_of_logs(panel), panel.train)
@@ -235,39 +212,6 @@ def rank_words(panel: Panel) -> str:
     if middle >= CLEAR:
         return text + "So the better trained run is the flatter one, and a low curvature is a good sign."
     return text + "So curvature tells next to nothing about how well a run is trained."
-
-
-def sharpness_statements(panel: Panel) -> list[Statement]:
-    """Evaluates what section 2.5.2 and appendix F.1 say of sharpness and training loss, on a map of PINNs."""
-    logs = mean_of_logs(panel)
-    known = logs.notnull() & panel.train.notnull()
-    above = panel.train > panel.thresholds.train
-    high, low = (logs.values[(known & part).values] for part in (above, ~above))
-    claims = (
-        "a low training loss need not mean a low curvature",
-        "a high training loss need not mean a high curvature",
-        "well-trained cells are sharper than under-trained ones (said of an FNO; here of PINNs)",
-    )
-    if not low.size or not high.size:
-        return [Statement(claim, "the map has no cells of both, low and high training loss", OPEN) for claim in claims]
-    sharp, flat = int((low > np.median(high)).sum()), int((high < np.median(low)).sum())
-    first = f"{sharp} of {counted(low.size, 'cell')} with a low loss are sharper than the median cell with a high one"
-    second = f"{flat} of {counted(high.size, 'cell')} with a high loss are flatter than the median cell with a low one"
-    share, n = ahead(panel)
-    fixed, m = ahead(panel, at_one_coefficient=True)
-    third = f"so it is in {percent(share)} of {counted(n, 'pair')} of a cell of I with one of II"
-    if m:
-        third += f", and in {percent(fixed)} of those with equal {panel_words(panel).symbol} ({m:,})"
-    return [
-        Statement(claims[0], first, _some(sharp, low.size)),
-        Statement(claims[1], second, _some(flat, high.size)),
-        Statement(claims[2], third, HOLDS if share > 0.5 else FAILS if n else OPEN),
-    ]
-
-
-def _some(found: int, of: int) -> str:
-    """The verdict on *need not*: one case is enough for it, and that there is none says something if there could be many."""
-    return HOLDS if found else FAILS if of >= FEWEST else OPEN
 
 
 def at_one(panel: Panel, a: str, b: str, *, runs: bool = False) -> list[float]:

@@ -1,25 +1,12 @@
-"""What the chapters on landscapes share: seeds, and the names of their cells."""
+"""What the chapters on landscapes share: the names of their cells, and ranges over seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from sciml_lib import prose, systems
-from sciml_lib.errors import UserError
-from sciml_lib.studies import Item, Results
+from sciml_lib.studies import Item
 from sciml_lib.sweeps import catalog
-
-
-def first_seeds(results: Results, n: int) -> Results:
-    """Returns the items of the first so many seeds.
-
-    Raises:
-        UserError: if there are none.
-    """
-    seeds = results.attrs["seeds"][: max(n, 0)]
-    if not seeds:
-        raise UserError(f"seeds={n} leaves nothing to show; choose at least 1")
-    return Results({k: v for k, v in results.items.items() if k.seed in seeds}, {**results.attrs, "seeds": seeds})
 
 
 def cell_name(item: Item, *, sweep: bool = False) -> str:
