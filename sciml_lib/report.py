@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 
 from sciml_lib import figures, prose
 from sciml_lib.analysis.newton import MEASURES, QUANTITIES, Gain
-from sciml_lib.ledger import Statement
+from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.optim import LBFGS, Status
 from sciml_lib.panels import Panel, solved
 from sciml_lib.prose import capitalised, listed, number, part_of, table
@@ -214,6 +215,12 @@ def statement_table(found: list[Statement]) -> str:
     """Tabulates statements with what the runs say."""
     rows = [[s.claim, s.found, s.verdict] for s in found]
     return table(["the paper says", "our runs say", "at this scale it"], rows, of_text=True)
+
+
+def outcomes(found: Iterable[Statement]) -> str:
+    """Counts the verdicts that occur, as ``holds 1, does not hold 4, cannot be judged 2``."""
+    counts = Counter(s.verdict for s in found)
+    return ", ".join(f"{verdict} {counts[verdict]}" for verdict in (HOLDS, FAILS, OPEN) if verdict in counts)
 
 
 def _all(results: Results | Iterable[Results]) -> list[Results]:

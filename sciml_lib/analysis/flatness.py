@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import torch
-import xarray as xr
 
+from sciml_lib.analysis import curvature
 from sciml_lib.analysis.constants import NEAR, constant_error, constant_loss
 from sciml_lib.landscape import HessianOperator, lanczos
 from sciml_lib.optim import Status
@@ -20,22 +20,17 @@ CONSTANTS = {"zero": 0.0, "one": 1.0}
 KINDS = ("solved", "wrong", *CONSTANTS, "other")
 """What a run can have become, see :func:`runs_of`."""
 
-_QUANTITIES = ("train_loss", "test_error", "lambda_max", "trace", "status")
-
 
 def runs_of(panel: Panel) -> pd.DataFrame:
     """The stored runs of a measured map, with what each has become.
 
     Returns:
-        One row a run: coefficient, n_data, seed, training loss, test error, ``lambda_max``, ``trace``, status, ``kind``, and
-        whether it is ``high`` (training loss above the threshold), ``flat`` (at a constant), ``low`` (solved or wrong) and
-        ``stalled`` (the line search found no lower point). A run is at a constant, ``zero`` or ``one``, if its training loss
-        and its test error both are those of the constant within 5 per cent; of the others the thresholds make ``solved``,
-        ``wrong`` (low loss, high error) and ``other`` (high loss).
+        One row a run, as :func:`sciml_lib.analysis.curvature.runs_of` gives it, with its ``kind`` and whether it is ``flat``
+        (at a constant), ``low`` (solved or wrong) and ``stalled`` (the line search found no lower point). A run is at a
+        constant, ``zero`` or ``one``, if its training loss and its test error both are those of the constant within 5 per
+        cent; of the others the thresholds make ``solved``, ``wrong`` (low loss, high error) and ``other`` (high loss).
     """
-    runs = xr.Dataset({name: panel.seeded(name) for name in _QUANTITIES}).to_dataframe().reset_index()
-    runs = runs[runs["train_loss"].notna()].reset_index(drop=True)
-    runs["high"] = runs["train_loss"] > panel.thresholds.train
+    runs = curvature.runs_of(panel)
     wrong = runs["test_error"] > panel.thresholds.test
     runs["kind"] = np.where(runs["high"], "other", np.where(wrong, "wrong", "solved"))
     for name, value in CONSTANTS.items():

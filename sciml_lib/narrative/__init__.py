@@ -1,6 +1,5 @@
 """What is left of the sentences that chapters get from functions; each chapter is taking its own words over."""
 
-from sciml_lib.analysis.cells import first_seeds
 from sciml_lib.narrative.barrier import (
     barrier_statements,
     barriers,
@@ -9,16 +8,6 @@ from sciml_lib.narrative.barrier import (
     error_while_low,
     loss_and_error,
     two_connectivities,
-)
-from sciml_lib.narrative.curvature import (
-    across_equations,
-    by_regime,
-    curvature_figure,
-    power_words,
-    rank_table,
-    rank_words,
-    sharpness_statements,
-    two_means,
 )
 from sciml_lib.narrative.families import (
     against_published,
@@ -37,16 +26,15 @@ from sciml_lib.narrative.families import (
 from sciml_lib.narrative.jumps import jump_choices, jump_statements, jump_table, jumps_figure, rate_words, step_tails
 from sciml_lib.narrative.pendulum import nothing_to_solve, pendulum_statements, which_loss, whose_thresholds
 from sciml_lib.narrative.physics import collapses, equations, flat_guesses, regime_shares, same_thresholds, stays_and_moves
-from sciml_lib.narrative.sharpening import sharpening_figure, sharpening_statements, sharpening_table
 from sciml_lib.narrative.strategies import borders, shifts
 from sciml_lib.prose import say
 from sciml_lib.report import (
     budgets,
     commands,
     endings,
+    first_seeds,
     improvement_figure,
     maps_figure,
-    measure_command,
     source,
     statement_table,
     study_command,
@@ -54,16 +42,13 @@ from sciml_lib.report import (
 )
 
 __all__ = [
-    "across_equations",
     "against_published",
     "barrier_statements",
     "barriers",
     "borders",
     "budgets",
-    "by_regime",
     "collapses",
     "commands",
-    "curvature_figure",
     "curve_cells",
     "curves_figure",
     "endings",
@@ -81,24 +66,16 @@ __all__ = [
     "jumps_figure",
     "loss_and_error",
     "maps_figure",
-    "measure_command",
     "missing_families",
     "nothing_to_solve",
     "other_readings",
     "pendulum_statements",
-    "power_words",
-    "rank_table",
-    "rank_words",
     "rate_words",
     "regime_shares",
     "same_thresholds",
     "say",
     "second_regime",
-    "sharpening_figure",
-    "sharpening_statements",
-    "sharpening_table",
     "sharpness",
-    "sharpness_statements",
     "shifts",
     "source",
     "statement_table",
@@ -109,7 +86,6 @@ __all__ = [
     "two_connectivities",
     "two_errors",
     "two_errors_figure",
-    "two_means",
     "what_matters",
     "which_loss",
     "who_was_drawn",
