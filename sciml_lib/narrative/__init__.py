@@ -53,7 +53,7 @@ from sciml_lib.narrative.families import (
 from sciml_lib.narrative.jumps import jump_choices, jump_statements, jump_table, jumps_figure, rate_words, step_tails
 from sciml_lib.narrative.landscapes import first_seeds
 from sciml_lib.narrative.pendulum import nothing_to_solve, pendulum_statements, which_loss, whose_thresholds
-from sciml_lib.narrative.physics import collapses, equations, flat_guesses, regime_shares, same_thresholds, stays_and_moves
+from sciml_lib.narrative.physics import regime_shares, same_thresholds
 from sciml_lib.narrative.sharpening import (
     sharpening_figure,
     sharpening_statements,
@@ -114,7 +114,6 @@ __all__ = [
     "bowls",
     "budgets",
     "by_regime",
-    "collapses",
     "commands",
     "comparison",
     "constraint_words",
@@ -126,12 +125,10 @@ __all__ = [
     "damping_words",
     "differences",
     "endings",
-    "equations",
     "error_floor",
     "error_while_low",
     "families",
     "first_seeds",
-    "flat_guesses",
     "floor_figure",
     "floor_words",
     "grid_words",
@@ -179,7 +176,6 @@ __all__ = [
     "spectrum_statements",
     "statement_table",
     "statements",
-    "stays_and_moves",
     "step_tails",
     "study_command",
     "study_source",
