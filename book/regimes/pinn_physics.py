@@ -60,8 +60,9 @@ convection, scale = shares["L-BFGS"].loc["convection"], scales["L-BFGS"]
 # {{ by_most.sum() }} of {{ by_most | length }} maps have all three regimes.
 # {% endif %}
 #
-# *Outcome*: of {{ claims | length }} statements {{ verdicts.count("holds") }} hold, {{ verdicts.count("does not hold") }} do not
-# and {{ verdicts.count("cannot be judged") }} cannot be judged at this scale. With L-BFGS
+# *Outcome*: of {{ claims | length }} statements {{ verdicts.count("holds") | none_or }} hold{{ "s" if verdicts.count("holds") == 1 }},
+# {{ verdicts.count("does not hold") | none_or }} do{{ "es" if verdicts.count("does not hold") == 1 }} not and
+# {{ verdicts.count("cannot be judged") | none_or }} cannot be judged at this scale. With L-BFGS
 # {{ scale.runs.sum() | whole }} of the {{ scale.paper_runs.sum() | whole }} runs of the paper's maps are stored,
 # with {{ scale.seeds.min() }} to {{ scale.seeds.max() }} of {{ scale.paper_seeds.max() }} seeds; ALM and RoPINN
 # have a part of their budget.
