@@ -1,6 +1,6 @@
 """What the paper claims, and what the runs say of it."""
 
-from sciml_lib.ledger import flatness, maps
+from sciml_lib.ledger import families, flatness, maps
 from sciml_lib.ledger.statement import FAILS, HOLDS, OPEN, Statement, verdict_of
 
-__all__ = ["FAILS", "HOLDS", "OPEN", "Statement", "flatness", "maps", "verdict_of"]
+__all__ = ["FAILS", "HOLDS", "OPEN", "Statement", "families", "flatness", "maps", "verdict_of"]
