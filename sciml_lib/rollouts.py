@@ -132,6 +132,19 @@ def examples(panel: Panel, title: str) -> Figure:
     )
 
 
+def floor_figure(panel: Panel, title: str) -> Figure:
+    """Draws the training loss, the floor of forward Euler in the same colours, and the floor's share of the loss."""
+    floor = euler_floor(panel)
+    limits = figures.style.colour_range(panel.train.values)
+    maps = [
+        figures.ValueMap("training loss", panel.train.values, limits),
+        figures.ValueMap("floor of forward Euler", floor.values, limits),
+        figures.ValueMap("share of the floor", (floor / panel.train).values, (0.0, 1.0), written=True),
+    ]
+    axes = panel.runs["coefficient"].values, panel.runs["n_data"].values
+    return figures.value_maps(maps, *axes, **panel.axis_words, title=title)
+
+
 def _system(panel: Panel) -> Dynamics:
     system = panel.system
     if not isinstance(system, Dynamics):

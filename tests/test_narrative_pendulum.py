@@ -9,49 +9,19 @@ import numpy as np
 import pytest
 import xarray as xr
 from made_runs import Number
+from made_runs import pendulum as made
+from made_runs import steep_pendulum as steep
 
 from sciml_lib import narrative, rollouts
 from sciml_lib.errors import UserError
 from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
-from sciml_lib.narrative.families import jump
 from sciml_lib.narrative.strategies import Words, panel_words
 from sciml_lib.panels import Panel
-from sciml_lib.regimes import Regime, Thresholds, published
+from sciml_lib.regimes import Thresholds, published
 from sciml_lib.sweeps import catalog
 
 ADAM, NODE = (1.12e-6, 1.74), (5.21e-5, 1.98)  # rows of Table 5
 VARIANTS = {"Adam": "adam", "L-BFGS": "lbfgs", "ALM": "alm", "NNCG": "nncg", "CL": "cl"}
-
-
-def made(
-    variant: str, train: Number, test: Number = lambda *_: 0.5, family: str = "pinode", n_seeds: int = 1, **numbers
-) -> Panel:
-    """A map of the pendulum; the parts of its loss are halves and the error of one step is the test error, if nothing is said.
-
-    Args:
-        variant: last part of the sweep's name.
-        train: training loss of a run.
-        test: test error of a run.
-        family: first part of the sweep's name.
-        n_seeds: how many seeds it has.
-        numbers: ``data``, ``residual`` and ``one_step``, numbers of a run; ``ended``, how it ended.
-    """
-    parts = {
-        "loss_data": numbers.pop("data", lambda *cell: train(*cell) / 2),
-        "loss_residual": numbers.pop("residual", lambda *cell: train(*cell) / 2),
-        "one_step_mse": numbers.pop("one_step", test),
-    }
-    data = made_runs.runs(f"{family}/pendulum/{variant}", "paper", train, test, n_seeds, **numbers)
-    axes = [data[name].values.tolist() for name in ("coefficient", "n_data", "seed")]
-    for name, number in parts.items():
-        values = [[[number(c, n, s) for s in axes[2]] for n in axes[1]] for c in axes[0]]
-        data[name] = ("coefficient", "n_data", "seed"), np.array(values, dtype=float)
-    return Panel(data)
-
-
-def steep(at: float, low: float = 1e-7, high: float = 2e-6) -> Number:
-    """A training loss that is high from a coefficient on, by the thresholds of Adam."""
-    return lambda c, n, s: high if c >= at else low
 
 
 def rows(text: str) -> dict[str, list[str]]:
@@ -131,104 +101,7 @@ def test_a_horizon_of_the_published_node_is_the_number_of_states_that_it_holds()
     assert published.fig1("PINODE").n_data.values.tolist() == [20, 40, 100, 160, 200, 240, 300, 400]
 
 
-def as_published(model: str, name: str, factor: float, hidden: float) -> Number:
-    """The published values times a factor, and a number of our own where a line hides them."""
-    values = table(published.fig1(model)[name])
-    return lambda c, n, s: hidden if np.isnan(values[c, n]) else factor * values[c, n]
-
-
-def beside(variant: str, train: float, test: float) -> Panel:
-    """A PINODE with the published values over two factors."""
-    return made(
-        variant,
-        as_published("PINODE", "train_loss", 1 / train, 1e-6),
-        as_published("PINODE", "test_error", 1 / test, 1.0),
-    )
-
-
-def test_a_map_with_the_published_values_agrees_in_labels_ratios_and_ranks() -> None:
-    same = narrative.against_published({"ours": beside("adam", 1.0, 1.0)})
-    assert rows(same)["ours"] == ["100 % of 61 cells", "1.00 (almost perfect)", "1", "1", "1.00", "1.00"]
-    lower = rows(narrative.against_published({"ours": beside("adam", 2.0, 4.0)}))["ours"]
-    assert lower[2:] == ["2", "4", "1.00", "1.00"] and lower[0] != "100 % of 61 cells"
-    theirs = as_published("PINODE", "test_error", 1.0, 1.0)
-    few = made("adam", as_published("PINODE", "train_loss", 1.0, 1e-6), lambda c, n, s: theirs(c, n, s) / (9 if n > 240 else 3))
-    assert rows(narrative.against_published({"ours": few}))["ours"][3] == "3"  # of the median cell
-
-
-def test_a_map_that_orders_the_cells_the_other_way_has_a_negative_rank() -> None:
-    theirs = as_published("PINODE", "train_loss", 1.0, 1e-6)
-    turned = made("adam", lambda *cell: 1e-12 / theirs(*cell), as_published("PINODE", "test_error", 1.0, 1.0))
-    assert rows(narrative.against_published({"ours": turned}))["ours"][-2:] == ["-1.00", "1.00"]
-
-
-def test_values_that_are_cut_off_or_hidden_do_not_count() -> None:
-    """There ours may be what it likes."""
-    data = published.fig1("PINODE")
-    low, high, hidden = (table(data[f"train_loss_{mark}"]) for mark in ("low", "high", "hidden"))
-    assert all(any(cut.values()) for cut in (low, high, hidden))
-    theirs = as_published("PINODE", "train_loss", 1.0, 1e-6)
-    errors = as_published("PINODE", "test_error", 1.0, 1.0)
-
-    def ours(c: float, n: int, s: int) -> float:
-        return 1.0 if low[c, n] or hidden[c, n] else 1e-12 if high[c, n] else theirs(c, n, s) / 3
-
-    strange = made("adam", ours, errors)
-    found = rows(narrative.against_published({"ours": strange}))["ours"]
-    assert (found[2], found[4]) == ("3", "1.00")
-    lost = Panel(strange.runs.where(strange.runs["coefficient"] > 2))
-    assert rows(narrative.against_published({"ours": lost}))["ours"][2] == "3"  # and what is not stored counts not at all
-
-
-def test_the_map_that_was_drawn_is_the_one_nearest_in_both_values() -> None:
-    near, far = (1.1, 1.1), (3.0, 1.5)
-    text = narrative.who_was_drawn({"Adam": beside("adam", *near), "L-BFGS": beside("lbfgs", *far)})
-    assert text.endswith("the published map is nearest to *Adam*.")
-    assert rows(text)["Adam"][2:] == ["1.1", "1.1"] and rows(text)["L-BFGS"][2:] == ["3", "1.5"]
-    turned = narrative.who_was_drawn({"Adam": beside("adam", *far), "L-BFGS": beside("lbfgs", *near)})
-    assert turned.endswith("the published map is nearest to *L-BFGS*.")
-    # A perfect training loss does not make up for test errors ten times too low, and above is as far as below.
-    for factors in ((0.5, 2.0), (2.0, 0.5), (0.5, 0.5)):
-        text = narrative.who_was_drawn({"Adam": beside("adam", 1.0, 10.0), "L-BFGS": beside("lbfgs", *factors)})
-        assert text.endswith("the published map is nearest to *L-BFGS*.")
-    text = narrative.who_was_drawn({"Adam": beside("adam", *near), "L-BFGS": beside("lbfgs", 0.2, 0.2)})
-    assert text.endswith("the published map is nearest to *Adam*.")
-
-
-def test_a_map_that_never_reaches_the_end_of_the_colours_is_named_beside_one_that_does() -> None:
-    ends = published.fig1("PINODE")["train_loss"].attrs["colour_range"][1]
-    errors = as_published("PINODE", "test_error", 1.0, 1.0)
-    reaching, short = (made(name, steep(12, high=f * ends), errors) for name, f in (("adam", 1.01), ("lbfgs", 0.99)))
-    text = narrative.who_was_drawn({"Adam": reaching, "L-BFGS": short})
-    assert r"The published colours of the training loss end at $4.3 \times 10^{-6}$." in text
-    assert "No cell of our map with L-BFGS gets that far." in text
-    assert rows(text)["Adam"][:2] == [r"$1.1 \times 10^{-6}$", r"$4.3 \times 10^{-6}$"]  # threshold and highest loss
-    for both in (reaching, short):
-        assert "gets that far" not in narrative.who_was_drawn({"Adam": both, "L-BFGS": both})
-
-
 # --- families ------------------------------------------------------------------------------------------------
-
-
-def test_the_families_are_tabulated_with_what_they_learn_and_how_many_runs_they_have() -> None:
-    pinn = Panel(made_runs.runs("pinn/convection/lbfgs", "laptop", made_runs.steep(25), made_runs.few))
-    text = narrative.families(
-        {"PINN": pinn, "NODE": made("adam", steep(8), family="node", n_seeds=2), "PINODE": made("adam", steep(8))}
-    )
-    assert rows(text)["PINN"] == [
-        "the solution $u(x, t)$, from its equation", "convection, β = 5 ... 70", "$N_f$, collocation points = 100 ... 2,000",
-        "252", "3",
-    ]  # fmt: skip
-    learned = "the rates of change, from observed states"
-    axes = "pendulum, 1/b = 1 ... 15", "$N$, observed states = 20 ... 366"
-    assert rows(text)["NODE"] == [learned, *axes, "128", "2"]
-    assert rows(text)["PINODE"][:1] == [f"{learned} and the equation"]
-    assert rows(text)["PINODE"][2:] == ["$N$, observed states = 20 ... 400", "64", "1"]
-
-
-def test_missing_families_are_one_or_several() -> None:
-    assert narrative.missing_families(["FNO", "PINO"]).startswith("FNO and PINO are not run in this edition")
-    assert narrative.missing_families(["FNO"]).startswith("FNO is not run in this edition")
 
 
 def test_the_axes_of_the_pendulum_have_words_of_their_own() -> None:
@@ -249,37 +122,6 @@ def test_the_recipes_of_table_4_are_said_with_their_numbers() -> None:
     assert table["CL"][2].startswith("a curriculum of 59 stages from coefficient 0.25 on, 0.25 apart, each of up to 500 iter")
     letter = rows(narrative.budgets({"text": made("adam-plain", steep(8))}))["text"][2]
     assert "(each one pass through its own batches; learning rate 0.001)" in letter  # it does not fall
-
-
-# --- Regime II -----------------------------------------------------------------------------------------------
-
-
-def by_row(high: float, low: float, rows_with_high: int) -> Number:
-    """A test error that is high for the first so many amounts of data of the PINODE."""
-    amounts = catalog.PENDULUM_AXES["pinode"][1][:rows_with_high]
-    return lambda c, n, s: high if n in amounts else low
-
-
-def test_regime_two_is_said_to_be_well_tested_only_where_most_of_it_is() -> None:
-    most, half = made("adam", steep(8), by_row(2.0, 0.5, 3)), made("adam", steep(8), by_row(2.0, 0.5, 4))
-    text = narrative.second_regime({"PINODE": most})
-    assert "In the map of PINODE most of Regime II has a *low* test error." in text
-    assert rows(text)["PINODE"] == ["0.50", "0.50", "2.0", "1.7", "20 (62 %)"]  # 32 cells of II, in three rows of eight high
-    text = narrative.second_regime({"half": half})
-    assert rows(text)["half"][-1] == "16 (50 %)" and prose_of(text) == ""
-    text = narrative.second_regime({"a": most, "b": half, "c": most})
-    assert "In the maps of a and c most of Regime II" in text
-
-
-def test_regimes_without_a_cell_have_no_median() -> None:
-    text = narrative.second_regime({"low": made("adam", steep(99)), "high": made("adam", steep(0), lambda *_: 9.0)})
-    assert rows(text) == {
-        "map": rows(text)["map"],
-        ":---": ["---:"] * 5,
-        "low": ["0.50", "no cell", "no cell", "1.7", "none"],
-        "high": ["no cell", "9.0", "no cell", "1.7", "0 (0 %)"],
-    }
-    assert prose_of(text) == ""
 
 
 # --- the floor of the training loss --------------------------------------------------------------------------
@@ -313,204 +155,6 @@ def test_the_share_of_the_floor_is_that_of_the_median_cell_with_both_ends(floor:
     assert rows(narrative.floor_words({"a": turned}))["a"][1] == "-1.00"
     lost = made("adam", lambda c, n, s: np.inf if (c, n) == (1.0, 20) else 2 * values[c, n])
     assert rows(narrative.floor_words({"a": lost}))["a"][0] == "50 % (0 % to 50 %)"  # of an infinite loss it is nothing
-
-
-# --- the floor of the test error -----------------------------------------------------------------------------
-
-
-def test_the_best_cells_are_set_beside_the_true_field() -> None:
-    own = rollouts.true_field_error(made("adam", steep(99))).to_series().to_dict()
-    panel = made("adam", steep(99), lambda c, n, s: (2.0 if n == 160 else 5.0) * own[c])
-    text = narrative.error_floor(panel)
-    assert list(rows(text)) == ["1/b", ":---", "1", "2", "4", "6", "8", "10", "12", "15"]
-    assert {row[-1] for first, row in rows(text).items() if first.isdigit()} == {"50 %"}
-    assert rows(text)["1"][:2] == ["0.016", "0.032"] and rows(text)["15"][:2] == ["0.50", "1.0"]
-    assert "The test begins at 2.8 rad, and no training trajectory goes beyond 1.7 rad" in text
-    assert "At 1/b = 1 the true field would have an error of 0.016, and the best cell has 0.032." in text
-    assert "At 1/b = 15 following the *true* field with Euler's method already costs 0.50, and the best cell has 1.0." in text
-    assert "more accurate than the true field" not in text
-
-
-def test_networks_that_are_better_than_the_true_field_are_pointed_out() -> None:
-    own = rollouts.true_field_error(made("adam", steep(99))).to_series().to_dict()
-    better = (4.0, 20), (15.0, 400)
-    panel = made("adam", steep(99), lambda c, n, s: (0.5 if (c, n) in better else 1.0) * own[c])
-    text = narrative.error_floor(panel)
-    assert text.endswith(
-        " At 1/b = 4 and 15 the best networks are more accurate than the true field: trained on single steps of "
-        "Euler they have learned to make up for a part of its error."
-    )
-    assert rows(text)["4"][-1] == "200 %" and rows(text)["6"][-1] == "100 %"  # as accurate is not more accurate
-
-
-# --- rollout or one step -------------------------------------------------------------------------------------
-
-
-def test_the_errors_of_rollout_and_one_step_can_order_the_cells_alike_or_the_other_way() -> None:
-    rising = lambda c, n, s: 0.2 * c + n / 1e4  # noqa: E731
-    alike = made("adam", steep(99), rising, one_step=lambda *cell: 1e-4 * rising(*cell))
-    turned = made("adam", steep(99), rising, one_step=lambda *cell: 1e-4 / rising(*cell))
-    text = narrative.two_errors({"alike": alike, "turned": turned})
-    assert rows(text)["alike"] == ["1.00", r"$2.0 \times 10^{-5}$ to $3.0 \times 10^{-4}$", "1.7", "100 %"]
-    assert (rows(text)["turned"][0], rows(text)["turned"][-1]) == ("-1.00", "0 %")
-
-
-def test_one_step_tells_regime_three_apart_by_as_many_pairs_as_it_orders() -> None:
-    """Cells of III from 1/b = 10 on, all others in I; in half of the rows one step sees no difference."""
-    test = lambda c, n, s: 3.0 + n / 1e4 if c >= 10 else 1.0 + n / 1e4  # noqa: E731
-    seen = made("adam", steep(99), test, one_step=lambda c, n, s: 1e-4 if c >= 10 and n > 160 else 1e-5)
-    assert rows(narrative.two_errors({"a": seen}))["a"][-1] == "75 %"  # half of the pairs, and half of the tied half
-    without = {
-        "no III": made("adam", steep(99), lambda c, n, s: c / 100, one_step=lambda c, n, s: n / 1e6),
-        "no I": made("adam", steep(99), lambda c, n, s: 2 + c, one_step=lambda c, n, s: n / 1e6),
-    }
-    text = narrative.two_errors(without)
-    assert rows(text)["no III"][-1] == "no cell" and rows(text)["no I"][-1] == "n/a"
-
-
-def test_table_5_means_the_rollout_only_if_no_error_of_one_step_comes_near_it() -> None:
-    test = lambda c, n, s: c + n / 1e4  # noqa: E731
-    low = made("adam", steep(99), test, one_step=lambda *cell: 1e-4 * test(*cell))
-    node = made("adam", steep(99), test, family="node", one_step=lambda *cell: 1e-4 * test(*cell))
-    both = narrative.two_errors({"PINODE": low, "NODE": node})
-    highest = 1e-4 * 15.04
-    assert f"The thresholds of Table 5 are at least {ADAM[1] / highest:,.0f} times every error of one step" in both
-    assert both.endswith("they mean the rollout.")
-    high = made("adam", steep(99), test, one_step=lambda *cell: 0.12 * test(*cell))  # 1.8 at most: above 1.74, below 1.98
-    assert "they mean the rollout" not in narrative.two_errors({"NODE": node, "PINODE": high})
-    assert "they mean the rollout" not in narrative.two_errors({"PINODE": high})
-
-
-# --- other readings ------------------------------------------------------------------------------------------
-
-
-def test_readings_of_one_loss_are_compared_label_by_label() -> None:
-    base = made("adam", steep(8), lambda *_: 0.5)
-    other = made("adam-plain", steep(10), lambda *_: 1.5, data=lambda *_: 3e-7)
-    base.runs["loss_data"][:] = 2e-7
-    text = narrative.other_readings(base, {"text": other})
-    kappa = [f"{panel.agreement.kappa:.2f}" for panel in (base, other)]
-    assert rows(text)["*as above*"] == ["1", "1", "32 / 32 / 0", "", kappa[0]]
-    assert rows(text)["text"] == ["1.5", "3", "40 / 24 / 0", "8", kappa[1]]
-    assert kappa[0] != kappa[1]
-
-
-def test_readings_with_another_loss_have_no_regimes_to_compare() -> None:
-    base, other = made("adam", steep(8)), made("adam-unscaled", steep(1), lambda *_: 1.0)
-    text = narrative.other_readings(base, {"no factor": other, "no physics": made("adam-data", steep(99))})
-    assert rows(text)["no factor"] == ["10", "2", "another loss", "", ""]  # 20 times in four columns, 1 time in the others
-    assert rows(text)["no physics"][2:] == ["another loss", "", ""]
-    one_label = made("adam", steep(0))  # all of ours in II, and so is ...
-    everything = Panel(one_label.runs.sel(coefficient=[15.0], n_data=[300, 400]))  # ... what is published there
-    assert rows(narrative.other_readings(everything, {}))["*as above*"][-1] == "n/a"
-
-
-def factors(loss: float, error: float, high: int = 0) -> tuple[Panel, Panel]:
-    """A NODE on the sphere with 12 cells above its threshold, and one on raw states with so many that is lower by factors."""
-    node = made("adam", lambda c, n, s: 1e-4 if c >= 8 and n < 200 else 1e-5, family="node", data=lambda *_: 1e-4)
-    cells = node.plan.pairs[:high]
-    raw = made(
-        "adam-raw",
-        lambda c, n, s: 1e-4 if (c, n) in cells else 1e-6,
-        lambda *_: 0.5 / error,
-        family="node",
-        data=lambda *_: 1e-4 / loss,
-    )
-    return node, raw
-
-
-def equation(error: float, short: float | None = None) -> tuple[Panel, Panel]:
-    """A PINODE, and one without physics whose test error is that many times higher, and otherwise with short trajectories."""
-    data = lambda c, n, s: 0.5 * (short if short is not None and n <= 40 else error)  # noqa: E731
-    return made("adam", steep(99)), made("adam-data", steep(99), data)
-
-
-def test_regime_two_of_the_node_is_that_of_its_sphere_only_if_angles_do_without() -> None:
-    pinodes = equation(1.0)
-    node, raw = factors(100.0, 2.0)
-    assert int((node.labels == Regime.II).sum()) == 12
-    text = narrative.what_matters(node, raw, *pinodes)
-    assert (
-        "A NODE that sees angle and velocity has a loss 100 times smaller in the median cell, and a test error 2.0 times"
-        in text
-    )
-    assert "On the sphere 12 of 64 cells are above the training threshold, here 0 (in other units" in text
-    assert "the Regime II of the NODE is that of its representation." in text
-    for high in (12, 20):
-        text = narrative.what_matters(*factors(100.0, 2.0, high), *pinodes)
-        assert f"On the sphere 12 of 64 cells are above the training threshold, here {high}." in text
-        assert "representation" not in text
-
-
-@pytest.mark.parametrize(
-    ("error", "short", "words", "little"),
-    [
-        (1.05, None, "is 5 % larger in the median cell, and 5 % larger in that", True),
-        (0.95, 1.02, "is 5 % smaller in the median cell, and 2 % larger in that", True),
-        (1.5, None, "is 50 % larger in the median cell, and 50 % larger in that", False),
-        (1.0, 1.5, "is the same in the median cell, and 50 % larger in that", False),  # where data are short alone
-        (0.8, 1.0, "is 20 % smaller in the median cell, and the same in that", False),
-    ],
-)
-def test_the_equation_adds_little_only_if_nothing_changes_without_it(
-    error: float, short: float | None, words: str, little: bool
-) -> None:
-    text = narrative.what_matters(*factors(100.0, 2.0), *equation(error, short))
-    assert words in text and "of the two shortest trajectories." in text
-    assert ("so it adds little." in text) == little
-    assert text.endswith("and no others.") != little
-
-
-# --- how sharp a border is -----------------------------------------------------------------------------------
-
-
-def test_a_jump_is_the_median_factor_over_pairs_of_a_low_and_a_high_neighbour() -> None:
-    assert jump(made("adam", steep(8, low=1e-7, high=3e-6))) == pytest.approx(30.0)
-    assert np.isnan(jump(made("adam", steep(99)))) and np.isnan(jump(made("adam", steep(0))))
-    # Upwards: six of the eight pairs by ten, two by eight; and the other way round.
-    upwards = lambda c, n, s: 2e-7 if n < 160 else 2e-6 if c < 12 else 1.6e-6  # noqa: E731
-    assert jump(made("adam", upwards)) == jump(made("adam", lambda c, n, s: upwards(c, 420 - n, s))) == pytest.approx(10.0)
-    falling = made("adam", lambda c, n, s: 2e-6 if c <= 4 else 5e-7)
-    assert jump(falling) == pytest.approx(4.0)
-    # A jump that does not cross the threshold is none, and neither are infinite and missing cells.
-    above = made("adam", lambda c, n, s: 5e-7 if c < 4 else 2e-6 if c < 8 else 2e-3)
-    assert jump(above) == pytest.approx(4.0)
-    lost = made("adam", lambda c, n, s: np.inf if (c, n) == (8.0, 20) else np.nan if (c, n) == (8.0, 40) else steep(8)(c, n, s))
-    assert jump(lost) == pytest.approx(20.0)
-    zero = made("adam", lambda c, n, s: 0.0 if c < 8 else 2e-6)
-    assert np.isnan(jump(zero))
-
-
-def sharp(pinn: float, node: float, pinode: float) -> dict[str, Panel]:
-    """Three families whose training loss rises by a factor across the border, 0 for no border."""
-    first = made_runs.runs(
-        "pinn/convection/lbfgs", "laptop", lambda c, n, s: 1e-3 * (pinn if c >= 25 and pinn else 0.5), lambda *_: 0.1
-    )
-    return {
-        "PINN": Panel(first),
-        "NODE": made("adam", lambda c, n, s: 2e-5 * (node if c >= 8 and node else 1), family="node"),
-        "PINODE": made("adam", lambda c, n, s: 5e-7 * (pinode if c >= 8 and pinode else 1)),
-    }
-
-
-def test_transitions_are_sharper_or_not() -> None:
-    first, second = narrative.sharpness(sharp(50, 10, 20))
-    assert [s.verdict for s in (first, second)] == [HOLDS, HOLDS]
-    assert first.found == second.found
-    assert "by a factor of 1e+02 (PINN), 10 (NODE) and 20 (PINODE) in the median pair" in first.found
-    assert first.claim.endswith("PINNs are sharper than those of NODEs") and "PINODEs" in second.claim
-    assert [s.verdict for s in narrative.sharpness(sharp(4, 10, 9))] == [FAILS, FAILS]
-    assert [s.verdict for s in narrative.sharpness(sharp(4, 10, 11))] == [FAILS, HOLDS]
-
-
-def test_a_family_without_a_border_cannot_be_judged() -> None:
-    found = narrative.sharpness(sharp(50, 10, 0))
-    assert [s.verdict for s in found] == [HOLDS, OPEN] and found[1].found == "one of the maps has no border"
-    assert [s.verdict for s in narrative.sharpness(sharp(0, 10, 20))] == [OPEN, HOLDS]
-    assert [s.verdict for s in narrative.sharpness(sharp(50, 0, 20))] == [OPEN, OPEN]
-    without = sharp(50, 10, 20)
-    del without["PINN"]
-    assert [s.verdict for s in narrative.sharpness(without)] == [OPEN, HOLDS]
 
 
 # --- whose thresholds, and of which loss ---------------------------------------------------------------------
@@ -762,26 +406,6 @@ def test_regime_three_that_one_yardstick_alone_sees_is_open(five):
     assert judged(five)["remove"].verdict == OPEN
     five["ALM"] = made("alm", lambda *_: 1e-9, lambda *_: 1.5)  # all III by its own row, all I by Adam's
     assert judged(five)["remove"].verdict == OPEN
-
-
-def test_a_map_that_cannot_be_compared_is_not_the_nearest():
-    nothing = Panel(beside("adam", 3.0, 3.0).runs.isel(coefficient=[0], n_data=[0, 1]))
-    text = narrative.who_was_drawn({"Adam": nothing, "L-BFGS": beside("lbfgs", 1.5, 1.5)})
-    assert text.endswith("nearest to *L-BFGS*.") and "nan" not in text
-
-
-def test_too_few_legible_cells_are_said_to_be_not_available():
-    node = Panel(made("adam", steep(8), lambda c, n, s: c + n, family="node").runs.isel(coefficient=[0, 7], n_data=[0, 1]))
-    assert "nan" not in narrative.against_published({"NODE": node})
-
-
-def test_raw_states_that_are_worse_are_not_called_smaller():
-    text = narrative.what_matters(*factors(0.5, 0.8), *equation(1.0))
-    assert "0.50 times smaller" not in text and "0.80 times smaller" not in text
-
-
-def test_one_cell_fewer_is_not_far_from_the_threshold():
-    assert "far from it" not in narrative.what_matters(*factors(100.0, 2.0, 11), *equation(1.0))
 
 
 def test_a_test_error_that_is_higher_is_not_lower_by_nothing(five):

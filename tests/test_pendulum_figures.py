@@ -11,7 +11,7 @@ import pytest
 
 matplotlib.use("Agg")
 
-from sciml_lib import figures, narrative, rollouts
+from sciml_lib import figures, rollouts
 from sciml_lib.errors import UserError
 from sciml_lib.figures import ValueMap, style
 from sciml_lib.panels import Panel
@@ -155,7 +155,7 @@ def pinode(one_step=lambda c, n, s: 1e-4 * c + n * 1e-8):
 
 def test_the_floor_is_drawn_in_the_colours_of_the_training_loss_and_its_share_is_written():
     panel = pinode()
-    figure = narrative.floor_figure(panel, "How much")
+    figure = rollouts.floor_figure(panel, "How much")
     assert is_drawn_alike(figure) and figure.get_suptitle() == "How much"
     floor = rollouts.euler_floor(panel).values
     titles = ["training loss", "floor of forward Euler", "share of the floor"]
@@ -167,18 +167,6 @@ def test_the_floor_is_drawn_in_the_colours_of_the_training_loss_and_its_share_is
     assert loss == own == pytest.approx(tuple(np.percentile(panel.train, [5, 95]))) and share == (0.0, 1.0)
     assert [len(artists(axes, "value")) for axes in figure.axes] == [0, 0, 64]
     assert texts(figure.axes[2], "value")[7, 0] == f"{floor[7, 0] / float(panel.train[7, 0]):.2g}"
-
-
-def test_both_test_errors_are_drawn_as_means_over_the_seeds():
-    panel = pinode()
-    figure = narrative.two_errors_figure(panel, "Two errors")
-    assert is_drawn_alike(figure) and figure.get_suptitle() == "Two errors"
-    c, n = np.meshgrid(panel.runs["coefficient"], panel.runs["n_data"])
-    rollout, one_step = figure.axes
-    np.testing.assert_allclose(mesh(rollout).get_array(), c + n / 1000 + 3.5)
-    np.testing.assert_allclose(mesh(one_step).get_array(), 1.5 * (1e-4 * c + n * 1e-8))
-    assert rollout.get_title("left").startswith("rollout") and one_step.get_title("left").startswith("one step")
-    assert rollout.get_ylabel() == "$N$, observed states"
 
 
 # --- motions -------------------------------------------------------------------------------------------------

@@ -1,6 +1,19 @@
 """What the paper claims, and what the runs say of it."""
 
-from sciml_lib.ledger import flatness, sharpness, spectra, strategies, surfaces
+from sciml_lib.ledger import families, flatness, maps, sharpness, spectra, strategies, surfaces
 from sciml_lib.ledger.statement import FAILS, HOLDS, OPEN, Statement, verdict_of
 
-__all__ = ["FAILS", "HOLDS", "OPEN", "Statement", "flatness", "sharpness", "spectra", "strategies", "surfaces", "verdict_of"]
+__all__ = [
+    "FAILS",
+    "HOLDS",
+    "OPEN",
+    "Statement",
+    "families",
+    "flatness",
+    "maps",
+    "sharpness",
+    "spectra",
+    "strategies",
+    "surfaces",
+    "verdict_of",
+]

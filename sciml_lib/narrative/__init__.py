@@ -1,5 +1,6 @@
 """What is left of the sentences that chapters get from functions; each chapter is taking its own words over."""
 
+from sciml_lib.analysis.cells import first_seeds
 from sciml_lib.narrative.barrier import (
     barrier_statements,
     barriers,
@@ -9,30 +10,16 @@ from sciml_lib.narrative.barrier import (
     loss_and_error,
     two_connectivities,
 )
-from sciml_lib.narrative.families import (
-    against_published,
-    error_floor,
-    floor_figure,
-    floor_words,
-    missing_families,
-    other_readings,
-    second_regime,
-    sharpness,
-    two_errors,
-    two_errors_figure,
-    what_matters,
-    who_was_drawn,
-)
+from sciml_lib.narrative.families import floor_words
 from sciml_lib.narrative.jumps import jump_choices, jump_statements, jump_table, jumps_figure, rate_words, step_tails
 from sciml_lib.narrative.pendulum import nothing_to_solve, pendulum_statements, which_loss, whose_thresholds
-from sciml_lib.narrative.physics import collapses, equations, flat_guesses, regime_shares, same_thresholds, stays_and_moves
+from sciml_lib.narrative.physics import regime_shares
 from sciml_lib.narrative.strategies import borders, shifts
 from sciml_lib.prose import say
 from sciml_lib.report import (
     budgets,
     commands,
     endings,
-    first_seeds,
     improvement_figure,
     maps_figure,
     source,
@@ -42,22 +29,16 @@ from sciml_lib.report import (
 )
 
 __all__ = [
-    "against_published",
     "barrier_statements",
     "barriers",
     "borders",
     "budgets",
-    "collapses",
     "commands",
     "curve_cells",
     "curves_figure",
     "endings",
-    "equations",
-    "error_floor",
     "error_while_low",
     "first_seeds",
-    "flat_guesses",
-    "floor_figure",
     "floor_words",
     "improvement_figure",
     "jump_choices",
@@ -66,28 +47,18 @@ __all__ = [
     "jumps_figure",
     "loss_and_error",
     "maps_figure",
-    "missing_families",
     "nothing_to_solve",
-    "other_readings",
     "pendulum_statements",
     "rate_words",
     "regime_shares",
-    "same_thresholds",
     "say",
-    "second_regime",
-    "sharpness",
     "shifts",
     "source",
     "statement_table",
-    "stays_and_moves",
     "step_tails",
     "study_command",
     "study_source",
     "two_connectivities",
-    "two_errors",
-    "two_errors_figure",
-    "what_matters",
     "which_loss",
-    "who_was_drawn",
     "whose_thresholds",
 ]

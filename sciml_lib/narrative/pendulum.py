@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from sciml_lib.analysis.families import jump
 from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
-from sciml_lib.narrative.families import jump
 from sciml_lib.narrative.strategies import BASE
 from sciml_lib.narrative.variants import Gain
 from sciml_lib.optim import Status

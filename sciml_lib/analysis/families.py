@@ -1,0 +1,266 @@
+"""Maps of several model families: how near they come to the published ones, and what their losses and errors are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats
+
+from sciml_lib import rollouts
+from sciml_lib.analysis.maps import NUMERALS, counts_of, runs_of
+from sciml_lib.panels import Panel
+from sciml_lib.regimes import Regime
+
+QUANTITIES = ("train_loss", "test_error")
+"""The two numbers of a published map."""
+
+
+def families(panels: Mapping[str, Panel]) -> pd.DataFrame:
+    """The system and the axes of each map.
+
+    Returns:
+        For each map: the name of its ``system``, the ``symbol`` and the ends of its ``coefficients``, the words and the ends of
+        its ``data``, and the number of stored ``runs`` and ``seeds``.
+    """
+    found = {}
+    for name, panel in panels.items():
+        system, plan = panel.system, panel.plan
+        found[name] = {
+            "system": system.name,
+            "symbol": system.coefficient_label,
+            "coefficients": (plan.coefficients[0], plan.coefficients[-1]),
+            "data": system.data_label,
+            "amounts": (plan.n_data[0], plan.n_data[-1]),
+            "runs": runs_of(panel),
+            "seeds": panel.runs.sizes["seed"],
+        }
+    return pd.DataFrame.from_dict(found, orient="index")
+
+
+def against_published(panels: Mapping[str, Panel]) -> pd.DataFrame:
+    """How far each map agrees with its published one, in labels and in values.
+
+    Returns:
+        For each map: the share of ``equal`` labels among ``n`` cells and Cohen's ``kappa``; the number of cells that are in I
+        here and in II there (``published_worse``) and the other way round (``published_better``); the median of published over
+        ours and their rank correlation, for the training loss and the test error (``train_ratio``, ``train_rank``,
+        ``test_ratio``, ``test_rank``), over the cells that :func:`legible` keeps.
+    """
+    found = {}
+    for name, panel in panels.items():
+        agreement = panel.agreement
+        row: dict[str, Any] = {"equal": agreement.share_equal, "n": agreement.n, "kappa": agreement.kappa}
+        row |= {"published_worse": int(agreement.confusion[0, 1]), "published_better": int(agreement.confusion[1, 0])}
+        for quantity in QUANTITIES:
+            both, short = legible(panel, quantity), quantity.split("_")[0]
+            known = len(both) >= 3
+            row[f"{short}_ratio"] = float((both["published"] / both["ours"]).median()) if known else np.nan
+            row[f"{short}_rank"] = _rank(both["ours"], both["published"]) if known else np.nan
+        found[name] = row
+    return pd.DataFrame.from_dict(found, orient="index")
+
+
+def legible(panel: Panel, quantity: str) -> pd.DataFrame:
+    """Our values and the published ones, on the cells whose published value can be read.
+
+    Left out are cells that the published colours cut off at an end of their scale or hide under a line.
+
+    Args:
+        panel: the map.
+        quantity: train_loss or test_error.
+
+    Returns:
+        ``ours`` and ``published`` by coefficient and amount of data.
+    """
+    theirs = panel.published
+    read = ~(theirs[f"{quantity}_low"] | theirs[f"{quantity}_high"] | theirs[f"{quantity}_hidden"])
+    ours = {"train_loss": panel.train, "test_error": panel.test}[quantity]
+    both = xr.Dataset({"ours": ours, "published": theirs[quantity].where(read)}).to_dataframe().dropna()
+    return both[np.isfinite(both["ours"]) & (both["published"] > 0)]
+
+
+def ratio_by_coefficient(panel: Panel, quantity: str) -> pd.Series:
+    """The median of published over ours at each coefficient."""
+    both = legible(panel, quantity)
+    return (both["published"] / both["ours"]).groupby("coefficient").median()
+
+
+def rivals(panels: Mapping[str, Panel], base: Panel) -> pd.DataFrame:
+    """Which of several maps of one family is nearest to the published one.
+
+    Args:
+        panels: the maps.
+        base: the map whose thresholds judge them all.
+
+    Returns:
+        For each map: ``kappa`` with the published labels by the common thresholds and by its own (``own_kappa``), its own
+        training ``threshold``, its ``highest`` training loss, and ``train_ratio`` and ``test_ratio``, see
+        :func:`against_published`.
+    """
+    common = {name: panel.with_thresholds_of(base) for name, panel in panels.items()}
+    found = against_published(common)[["kappa", "train_ratio", "test_ratio"]]
+    return found.assign(
+        own_kappa=[panel.agreement.kappa for panel in panels.values()],
+        threshold=[panel.thresholds.train for panel in panels.values()],
+        highest=[float(panel.train.max()) for panel in panels.values()],
+    )
+
+
+def second_regime(panels: Mapping[str, Panel]) -> pd.DataFrame:
+    """The test error of each regime, and how many cells of II have a low one, here and in the published map.
+
+    Returns:
+        For each map: the median test error in ``I``, ``II`` and ``III`` (NaN without a cell), the test ``threshold``, the
+        ``cells`` of II and those of them with a ``low`` test error; and the same two of the published map,
+        ``published_cells`` and ``published_low``.
+    """
+    found = {}
+    for name, panel in panels.items():
+        inside = {regime: panel.test.values[(panel.labels == regime).values] for regime in NUMERALS}
+        limit, theirs = panel.thresholds.test, panel.published_labels
+        under = (theirs["label"] == Regime.II) & theirs["legible"]
+        found[name] = {
+            **{regime.numeral: np.median(values) if values.size else np.nan for regime, values in inside.items()},
+            "threshold": limit,
+            "cells": inside[Regime.II].size,
+            "low": int((inside[Regime.II] <= limit).sum()),
+            "published_cells": int(under.sum()),
+            "published_low": int((under & (panel.published["test_error"] <= limit)).sum()),
+        }
+    return pd.DataFrame.from_dict(found, orient="index")
+
+
+def floors(panels: Mapping[str, Panel]) -> pd.DataFrame:
+    """How much of each map's training loss no field could avoid, because forward Euler errs.
+
+    Returns:
+        For each map: the ``share`` of the floor in the training loss of the median cell, its ``least`` and its ``most``; the
+        ``rank`` correlation of floor and loss; the training ``threshold``; and of the ``cells`` those whose floor is
+        ``above`` it.
+    """
+    found = {}
+    for name, panel in panels.items():
+        floor = rollouts.euler_floor(panel)
+        share = (floor / panel.train).values
+        share = share[np.isfinite(share)]
+        found[name] = {
+            "share": np.median(share),
+            "least": share.min(),
+            "most": share.max(),
+            "rank": _rank(floor.values.ravel(), panel.train.values.ravel()),
+            "threshold": panel.thresholds.train,
+            "cells": floor.size,
+            "above": int((floor > panel.thresholds.train).sum()),
+        }
+    return pd.DataFrame.from_dict(found, orient="index")
+
+
+def error_floor(panel: Panel) -> pd.DataFrame:
+    """What the true field itself has as a test error when Euler's method follows it, beside the best cell.
+
+    Returns:
+        For each coefficient: the error of the true field (``true``), the ``lowest`` of a cell, and the ``share`` of the one in
+        the other.
+    """
+    found = pd.DataFrame({"true": rollouts.true_field_error(panel).to_series(), "lowest": panel.test.min("n_data").to_series()})
+    return found.assign(share=found["true"] / found["lowest"])
+
+
+def two_errors(panels: Mapping[str, Panel]) -> pd.DataFrame:
+    """How far the error of the rollout and that of one step order the cells alike.
+
+    Returns:
+        For each map: the ``rank`` correlation of both, the ``lowest`` and ``highest`` error of one step of a cell, the test
+        ``threshold``, and ``apart``: in which share of all pairs of a cell of III with one of I the former has the larger error
+        of one step (ties count half; NaN without such a pair).
+    """
+    found = {}
+    for name, panel in panels.items():
+        one_step = panel.seeded("one_step_mse").mean("seed")
+        over, well = (one_step.values[(panel.labels == regime).values] for regime in (Regime.III, Regime.I))
+        pairs = over.size * well.size
+        found[name] = {
+            "rank": _rank(panel.test.values.ravel(), one_step.values.ravel()),
+            "lowest": float(one_step.min()),
+            "highest": float(one_step.max()),
+            "threshold": panel.thresholds.test,
+            "apart": float(stats.mannwhitneyu(over, well).statistic / pairs) if pairs else np.nan,
+        }
+    return pd.DataFrame.from_dict(found, orient="index")
+
+
+def readings(base: Panel, variants: Mapping[str, Panel]) -> pd.DataFrame:
+    """What other readings of paper and code change on the cells of a map.
+
+    Args:
+        base: the map as it is read here.
+        variants: the same cells read otherwise, by what is different.
+
+    Returns:
+        For each reading: the ratios of the data ``loss`` and of the test ``error`` to those of the base, of the median cell;
+        and where it has the same loss, the numbers of cells in I, II and III (``cells``), the labels that are ``changed`` and
+        ``kappa`` with the published ones. None where it has another loss.
+    """
+    found = {}
+    for name, panel in variants.items():
+        comparable = panel.plan.sweep.setup == base.plan.sweep.setup
+        found[name] = {
+            "loss": median_ratio(panel, base, "loss_data"),
+            "error": median_ratio(panel, base, "test_error"),
+            "cells": counts_of(panel.labels) if comparable else None,
+            "changed": int((panel.labels != base.labels).sum()) if comparable else None,
+            "kappa": panel.agreement.kappa if comparable else None,
+        }
+    return pd.DataFrame.from_dict(found, orient="index", dtype=object)
+
+
+def median_ratio(panel: Panel, base: Panel, quantity: str, n_data: Any = None) -> float:
+    """Median over the cells of a panel's seed mean over that of another; with ``n_data`` over these amounts of data alone."""
+    ratio = panel.seeded(quantity).mean("seed") / base.seeded(quantity).mean("seed")
+    return float((ratio if n_data is None else ratio.sel(n_data=n_data)).median())
+
+
+def jumps(panel: Panel) -> pd.DataFrame:
+    """By what factor the training loss rises across the training border, between neighbouring cells.
+
+    Neighbours along either axis count if one of them is low and the other is high.
+
+    Returns:
+        One row a pair: the ``axis`` along which they are neighbours, and the ``factor``.
+    """
+    train, level = panel.train.values, panel.thresholds.train
+    found = []
+    for axis, (a, b) in {"coefficient": (train[1:], train[:-1]), "n_data": (train[:, 1:], train[:, :-1])}.items():
+        across = ((a <= level) & (b > level)) | ((b <= level) & (a > level))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.maximum(a, b) / np.minimum(a, b)
+        found += [(axis, factor) for factor in ratio[across & np.isfinite(ratio)].tolist()]
+    return pd.DataFrame(found, columns=["axis", "factor"])
+
+
+def jump(panel: Panel) -> float:
+    """The factor of the median pair of :func:`jumps`; NaN if there is none."""
+    return float(jumps(panel)["factor"].median())
+
+
+def sharpness(panels: Mapping[str, Panel]) -> pd.DataFrame:
+    """The jumps of several maps.
+
+    Returns:
+        For each map: the number of ``pairs`` and the ``factor`` of the median one, and the same along the coefficient alone
+        (``along_pairs``, ``along``).
+    """
+    found = {}
+    for name, panel in panels.items():
+        all_pairs = jumps(panel)
+        along = all_pairs.loc[all_pairs["axis"] == "coefficient", "factor"]
+        found[name] = {"pairs": len(all_pairs), "factor": jump(panel), "along_pairs": len(along), "along": along.median()}
+    return pd.DataFrame.from_dict(found, orient="index")
+
+
+def _rank(a: Any, b: Any) -> float:
+    return float(stats.spearmanr(a, b).statistic)
