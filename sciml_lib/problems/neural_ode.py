@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Self
 
@@ -368,7 +368,11 @@ class NeuralODE(ResidualProblem):
     def _loss(self, layers: Sequence[tuple[Tensor, Tensor]], rows: slice, pairs: _Pairs) -> Tensor:
         """The loss of members with equally many pairs, ``[m]``."""
         one = self._take(rows) if self.weights or self.augmentation else self
-        total = one._total(self._residuals(layers, pairs))
+        residuals = self._residuals(layers, pairs)
+        if one.augmentation is not None:  # the multipliers of a shorter member end with zeros
+            width = sum(residuals[name].shape[1] for name in one.augmentation.constrained)
+            one.augmentation = replace(one.augmentation, multipliers=one.augmentation.multipliers[:, :width])
+        total = one._total(residuals)
         if one.augmentation is None:
             return total
         squares = sum(part.square().sum(dim=(1, 2)) for layer in layers for part in layer)
