@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
+from sciml_lib.panels import Panel
 from sciml_lib.sweeps import catalog
 
 Number = Callable[[float, int, int], float]
@@ -52,3 +53,34 @@ def steep(at: float) -> Number:
 def few(c: float, n: int, s: int) -> float:
     """A test error that is high where points are few, and for fast waves."""
     return 1.0 if n < 500 or c >= 25 else 0.01
+
+
+def pendulum(
+    variant: str, train: Number, test: Number = lambda *_: 0.5, family: str = "pinode", n_seeds: int = 1, **numbers
+) -> Panel:
+    """A map of the pendulum; the parts of its loss are halves and the error of one step is the test error, if nothing is said.
+
+    Args:
+        variant: last part of the sweep's name.
+        train: training loss of a run.
+        test: test error of a run.
+        family: first part of the sweep's name.
+        n_seeds: how many seeds it has.
+        numbers: ``data``, ``residual`` and ``one_step``, numbers of a run; ``ended``, how it ended.
+    """
+    parts = {
+        "loss_data": numbers.pop("data", lambda *cell: train(*cell) / 2),
+        "loss_residual": numbers.pop("residual", lambda *cell: train(*cell) / 2),
+        "one_step_mse": numbers.pop("one_step", test),
+    }
+    data = runs(f"{family}/pendulum/{variant}", "paper", train, test, n_seeds, **numbers)
+    axes = [data[name].values.tolist() for name in ("coefficient", "n_data", "seed")]
+    for name, number in parts.items():
+        values = [[[number(c, n, s) for s in axes[2]] for n in axes[1]] for c in axes[0]]
+        data[name] = ("coefficient", "n_data", "seed"), np.array(values, dtype=float)
+    return Panel(data)
+
+
+def rising(at: float, low: float = 1e-7, high: float = 2e-6) -> Number:
+    """A training loss of the pendulum that is high from a coefficient on, by the thresholds of Adam."""
+    return lambda c, n, s: high if c >= at else low

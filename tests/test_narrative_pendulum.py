@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import xarray as xr
 from made_runs import Number
+from made_runs import pendulum as made
+from made_runs import rising as steep
 
 from sciml_lib import narrative, rollouts
 from sciml_lib.errors import UserError
-from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
-from sciml_lib.narrative.families import jump
+from sciml_lib.ledger import FAILS, HOLDS, OPEN
 from sciml_lib.narrative.strategies import Words, panel_words
 from sciml_lib.panels import Panel
 from sciml_lib.regimes import Regime, Thresholds, published
@@ -21,37 +22,6 @@ from sciml_lib.sweeps import catalog
 
 ADAM, NODE = (1.12e-6, 1.74), (5.21e-5, 1.98)  # rows of Table 5
 VARIANTS = {"Adam": "adam", "L-BFGS": "lbfgs", "ALM": "alm", "NNCG": "nncg", "CL": "cl"}
-
-
-def made(
-    variant: str, train: Number, test: Number = lambda *_: 0.5, family: str = "pinode", n_seeds: int = 1, **numbers
-) -> Panel:
-    """A map of the pendulum; the parts of its loss are halves and the error of one step is the test error, if nothing is said.
-
-    Args:
-        variant: last part of the sweep's name.
-        train: training loss of a run.
-        test: test error of a run.
-        family: first part of the sweep's name.
-        n_seeds: how many seeds it has.
-        numbers: ``data``, ``residual`` and ``one_step``, numbers of a run; ``ended``, how it ended.
-    """
-    parts = {
-        "loss_data": numbers.pop("data", lambda *cell: train(*cell) / 2),
-        "loss_residual": numbers.pop("residual", lambda *cell: train(*cell) / 2),
-        "one_step_mse": numbers.pop("one_step", test),
-    }
-    data = made_runs.runs(f"{family}/pendulum/{variant}", "paper", train, test, n_seeds, **numbers)
-    axes = [data[name].values.tolist() for name in ("coefficient", "n_data", "seed")]
-    for name, number in parts.items():
-        values = [[[number(c, n, s) for s in axes[2]] for n in axes[1]] for c in axes[0]]
-        data[name] = ("coefficient", "n_data", "seed"), np.array(values, dtype=float)
-    return Panel(data)
-
-
-def steep(at: float, low: float = 1e-7, high: float = 2e-6) -> Number:
-    """A training loss that is high from a coefficient on, by the thresholds of Adam."""
-    return lambda c, n, s: high if c >= at else low
 
 
 def rows(text: str) -> dict[str, list[str]]:
@@ -464,23 +434,6 @@ def test_the_equation_adds_little_only_if_nothing_changes_without_it(
 # --- how sharp a border is -----------------------------------------------------------------------------------
 
 
-def test_a_jump_is_the_median_factor_over_pairs_of_a_low_and_a_high_neighbour() -> None:
-    assert jump(made("adam", steep(8, low=1e-7, high=3e-6))) == pytest.approx(30.0)
-    assert np.isnan(jump(made("adam", steep(99)))) and np.isnan(jump(made("adam", steep(0))))
-    # Upwards: six of the eight pairs by ten, two by eight; and the other way round.
-    upwards = lambda c, n, s: 2e-7 if n < 160 else 2e-6 if c < 12 else 1.6e-6  # noqa: E731
-    assert jump(made("adam", upwards)) == jump(made("adam", lambda c, n, s: upwards(c, 420 - n, s))) == pytest.approx(10.0)
-    falling = made("adam", lambda c, n, s: 2e-6 if c <= 4 else 5e-7)
-    assert jump(falling) == pytest.approx(4.0)
-    # A jump that does not cross the threshold is none, and neither are infinite and missing cells.
-    above = made("adam", lambda c, n, s: 5e-7 if c < 4 else 2e-6 if c < 8 else 2e-3)
-    assert jump(above) == pytest.approx(4.0)
-    lost = made("adam", lambda c, n, s: np.inf if (c, n) == (8.0, 20) else np.nan if (c, n) == (8.0, 40) else steep(8)(c, n, s))
-    assert jump(lost) == pytest.approx(20.0)
-    zero = made("adam", lambda c, n, s: 0.0 if c < 8 else 2e-6)
-    assert np.isnan(jump(zero))
-
-
 def sharp(pinn: float, node: float, pinode: float) -> dict[str, Panel]:
     """Three families whose training loss rises by a factor across the border, 0 for no border."""
     first = made_runs.runs(
@@ -511,195 +464,6 @@ def test_a_family_without_a_border_cannot_be_judged() -> None:
     without = sharp(50, 10, 20)
     del without["PINN"]
     assert [s.verdict for s in narrative.sharpness(without)] == [OPEN, HOLDS]
-
-
-# --- whose thresholds, and of which loss ---------------------------------------------------------------------
-
-
-def test_maps_are_counted_by_their_own_thresholds_and_by_those_of_others() -> None:
-    """A loss of 5e-7 is low for Adam and high for L-BFGS; a test error of 2 is the other way round."""
-    maps = {name: made(VARIANTS[name], steep(8, high=5e-7), lambda *_: 2.0) for name in ("Adam", "L-BFGS")}
-    text = narrative.whose_thresholds(maps, maps)
-    assert rows(text)["map"][2:] == ["I / II / III, by its own", "by those of Adam", "by those of L-BFGS"]
-    assert rows(text)["Adam"] == [r"$1.1 \times 10^{-6}$", "1.7", "0 / 0 / 64", "0 / 0 / 64", "32 / 32 / 0"]
-    assert rows(text)["L-BFGS"] == [r"$3.2 \times 10^{-7}$", "3.2", "32 / 32 / 0", "0 / 0 / 64", "32 / 32 / 0"]
-    assert prose_of(text) == "By the thresholds of Adam the maps of Adam and L-BFGS have no Regime II at all."
-    high = narrative.whose_thresholds({"a": made("adam", steep(15))}, maps)
-    assert "no Regime II" not in high
-
-
-def test_a_loss_that_the_threshold_divides_has_a_tick() -> None:
-    panel = made("adam", steep(8, 1e-7, 2e-6), data=steep(8, 1e-8, 1e-7), residual=steep(8, 1e-6, 2e-6))
-    text = narrative.which_loss({"Adam": panel})
-    assert rows(text)["map"] == [r"$T_\mathrm{train}$", "whole loss", "data part", "physics part"]
-    assert rows(text)["Adam"] == [
-        r"$1.1 \times 10^{-6}$",
-        r"$1.0 \times 10^{-7}$ to $2.0 \times 10^{-6}$ ✓",
-        r"$1.0 \times 10^{-8}$ to $1.0 \times 10^{-7}$",
-        r"$1.0 \times 10^{-6}$ to $2.0 \times 10^{-6}$ ✓",
-    ]
-    assert "divides none" not in text
-
-
-def test_a_threshold_below_or_above_all_losses_divides_none() -> None:
-    panels = {
-        "ALM": made("alm", steep(8, 1e-7, 2e-6)),  # its threshold is 6.88e-9
-        "Adam": made("adam", steep(8, 1e-7, 2e-6), residual=steep(8, 1e-6, 1.2e-6)),
-        "CL": made("cl", steep(8, 1e-9, 2e-9)),
-    }
-    text = narrative.which_loss(panels)
-    assert "✓" not in "".join(rows(text)["ALM"] + rows(text)["CL"]) and "".join(rows(text)["Adam"]).count("✓") == 2
-    assert text.endswith("That of ALM and CL divides none of the three.")
-    only = made("alm", steep(8, 1e-7, 2e-6), residual=steep(8, 1e-9, 1e-8))
-    text = narrative.which_loss({"ALM": only})
-    assert "✓" in rows(text)["ALM"][-1] and "divides none" not in text
-
-
-# --- statements ----------------------------------------------------------------------------------------------
-
-CLAIMS = ("expands", "remove", "shrinks", "lowers", "smoother")
-"""A word of each of the paper's statements on the pendulum, in order."""
-
-
-def judged(panels: dict[str, Panel], yardstick: Panel | None = None) -> dict[str, Statement]:
-    found = narrative.pendulum_statements(panels, yardstick or panels["Adam"])
-    assert all(word in statement.claim for word, statement in zip(CLAIMS, found, strict=True))
-    return dict(zip(CLAIMS, found, strict=True))
-
-
-def level(*coefficients: float, low: float, middle: float, high: float) -> Number:
-    """A training loss that is low, then middle from one coefficient on and high from another on."""
-    first, second = coefficients
-    return lambda c, n, s: high if c >= second else middle if c >= first else low
-
-
-@pytest.fixture
-def five() -> dict[str, Panel]:
-    """Strategies of which all the paper says is true, by the thresholds of each and by those of Adam."""
-    # ALM: low for its own row before 12, for Adam's everywhere but 15. L-BFGS: low for its own before 6, for Adam's before 8.
-    alm = made("alm", level(12, 15, low=1e-9, middle=1e-8, high=2e-6), lambda c, n, s: 2.0 if n == 20 else 0.5)
-    base = made("lbfgs", level(6, 8, low=1e-7, middle=1e-6, high=2e-6), lambda *_: 1.0)
-    cl = made("cl", level(10, 12, low=1.5e-7, middle=3e-7, high=2e-6), lambda c, n, s: 0.4 if n <= 40 else 1.5)
-    return {"Adam": made("adam", steep(8)), "L-BFGS": base, "ALM": alm, "NNCG": made("nncg", steep(8)), "CL": cl}
-
-
-def test_statements_on_the_pendulum_hold_where_both_yardsticks_say_so(five: dict[str, Panel]) -> None:
-    found = judged(five)
-    assert {word: s.verdict for word, s in found.items()} == dict.fromkeys(CLAIMS, HOLDS)
-    # 8 amounts of data a coefficient; ALM has 20 observed states in III.
-    assert found["expands"].found == (
-        "cells of I with ALM and L-BFGS: 42 and 24 by the thresholds of their own rows, 49 and 32 by one pair of thresholds "
-        "(Adam)"
-    )
-    assert found["remove"].found == "cells of III: 6 by the thresholds of its own row, 7 by one pair of thresholds"
-    assert found["shrinks"].found.startswith(
-        "cells of II with L-BFGS and CL: 40 and 24 by the thresholds of their own rows, 32"
-    )
-    assert "32 and 16 by one pair" in found["shrinks"].found
-    assert found["lowers"].found == (
-        "with 20 and 40 states it is lower than with L-BFGS in 100 % of the cells, in the median cell by 60 %"
-    )
-    assert found["smoother"].found.endswith("by a factor of 20 (Adam), 10 (L-BFGS), 10 (ALM), 20 (NNCG) and 2 (CL)")
-
-
-def test_a_statement_that_one_yardstick_alone_confirms_is_open(five: dict[str, Panel]) -> None:
-    # By Adam's thresholds ALM is no better than L-BFGS, by its own row it is.
-    five["ALM"] = made("alm", level(10, 11, low=1e-9, middle=2e-6, high=2e-6))
-    five["L-BFGS"] = made("lbfgs", level(6, 10, low=1e-7, middle=1e-6, high=2e-6), lambda *_: 1.0)
-    assert judged(five)["expands"].verdict == OPEN
-    # And the other way round: its own row is hard to meet, Adam's easy.
-    five["ALM"] = made("alm", level(2, 15, low=1e-9, middle=1e-7, high=2e-6))
-    assert judged(five)["expands"].verdict == OPEN
-    five["CL"] = made("cl", level(4, 15, low=1e-7, middle=1e-6, high=2e-6))  # 48 of II by its own, 8 by Adam's; L-BFGS 40, 24
-    assert judged(five)["shrinks"].verdict == OPEN
-
-
-def test_statements_fall_where_neither_yardstick_confirms_them(five: dict[str, Panel]) -> None:
-    five["ALM"] = made("alm", steep(4, low=1e-9), lambda *_: 0.5)  # 16 cells of I, L-BFGS has more; III is gone
-    five["CL"] = made("cl", steep(1, low=1e-9, high=5e-6), lambda c, n, s: 1.2)
-    found = judged(five)
-    verdicts = {word: s.verdict for word, s in found.items()}
-    assert verdicts == {"expands": FAILS, "remove": FAILS, "shrinks": FAILS, "lowers": FAILS, "smoother": OPEN}
-    assert found["remove"].found == "cells of III: 0 by the thresholds of its own row, 0 by one pair of thresholds"
-    assert "in 0 % of the cells" in found["lowers"].found
-    # As many cells are not more, and not fewer.
-    five["ALM"] = five["CL"] = Panel(five["L-BFGS"].runs)
-    found = judged(five)
-    assert (found["expands"].verdict, found["shrinks"].verdict) == (FAILS, FAILS)
-
-
-def test_the_test_error_is_lower_where_data_are_few_only_if_most_such_cells_say_so(five: dict[str, Panel]) -> None:
-    half = made("cl", steep(8), lambda c, n, s: 0.5 if n == 20 or n > 40 else 1.5)  # L-BFGS has 1 everywhere
-    found = judged(five | {"CL": half})["lowers"]
-    assert found.verdict == FAILS and "in 50 % of the cells" in found.found
-    more = made("cl", steep(8), lambda c, n, s: 0.5 if n == 20 or c == 1 else 1.5)
-    found = judged(five | {"CL": more})["lowers"]
-    assert found.verdict == HOLDS and "in 56 % of the cells, in the median cell by 50 %" in found.found
-    long = {name: Panel(p.runs.sel(n_data=[100, 400])) for name, p in five.items()}
-    found = judged(long)["lowers"]
-    assert (found.found, found.verdict) == ("no row with at most 40 states was run", OPEN)
-    # Runs that diverged with both strategies say nothing.
-    gone = lambda c, n, s: np.inf if c > 1 else 0.5  # noqa: E731
-    both = {"CL": made("cl", steep(8), gone), "L-BFGS": made("lbfgs", steep(8), lambda *cell: 2 * gone(*cell))}
-    assert "in 100 % of the cells, in the median cell by 50 %" in judged(five | both)["lowers"].found
-
-
-def test_transitions_of_cl_are_smoother_only_if_no_other_is(five: dict[str, Panel]) -> None:
-    five["CL"] = made("cl", steep(8, low=1e-7, high=1.2e-6))
-    assert judged(five)["smoother"].verdict == FAILS  # by a factor of 12; that of ALM is 10
-    alone = {name: p if name == "CL" else made(VARIANTS[name], steep(99, low=1e-9)) for name, p in five.items()}
-    found = judged(alone)["smoother"]
-    assert (found.found, found.verdict) == ("there is no training border to compare", OPEN)
-    alone["L-BFGS"] = made("lbfgs", steep(8))
-    assert judged(alone)["smoother"].verdict == HOLDS
-    none = five | {"CL": made("cl", steep(99))}
-    assert judged(none)["smoother"].verdict == OPEN
-
-
-# --- Newton steps with nothing to solve ----------------------------------------------------------------------
-
-
-def newton(idle: int, falls: float = 0.6, error: float = 0.9) -> str:
-    """What is said of NysNewton-CG if it has nothing to solve for so many coefficients, and moves with a tighter tolerance."""
-    still = catalog.PENDULUM_AXES["pinode"][0][:idle]
-    base = made("lbfgs", steep(8), n_seeds=2)
-    method = made(
-        "nncg",
-        lambda c, n, s: steep(8)(c, n, s) * (1.0 if c in still else 0.999),
-        n_seeds=2,
-        ended=lambda c, n, s: "nothing_to_solve" if c in still else "budget_spent",
-    )
-    moving = made(
-        "nncg-tight", lambda *cell: (1 - falls) * steep(8)(*cell), lambda c, n, s: 0.5 * (error if n > 20 else 1.25), n_seeds=2
-    )
-    return narrative.nothing_to_solve(base, method, moving)
-
-
-def test_runs_with_nothing_to_solve_are_counted_among_all() -> None:
-    text = newton(8)
-    assert text.startswith("128 (100 %) of 128 runs ended before a step that did anything")
-    assert "already below 1e-05, the absolute tolerance" in text
-    assert "In 128 (100 %) of the runs the loss is that of L-BFGS to the last digit." in text
-    some = newton(2)
-    assert some.startswith("32 (25 %) of 128 runs ended") and "In 32 (25 %) of the runs the loss" in some
-    assert "With a tolerance of 1e-09, a damping of 1e-06 and full steps the method moves:" in some
-    assert some.endswith("in the median cell the training loss falls by 60 % and the test error by 10 % (from -25 to 10 %).")
-
-
-def test_a_method_that_always_moves_has_something_to_solve() -> None:
-    assert newton(0) == "No run of NysNewton-CG in this profile ended for want of something to solve."
-
-
-def test_what_was_not_stored_is_neither_idle_nor_moving() -> None:
-    base = made("lbfgs", steep(8))
-    idle = made("nncg", steep(8, low=2e-7, high=3e-6), ended=lambda *_: "nothing_to_solve")
-    stored = idle.runs["n_data"] > 160
-    method = Panel(idle.runs.where(stored).assign(status=idle.runs["status"].where(stored, "")))
-    unknown = Panel(made("nncg-tight", steep(8)).runs.where(False).assign(status=base.runs["status"].where(False, "")))
-    text = narrative.nothing_to_solve(base, method, unknown)
-    assert text.startswith("32 (100 %) of 32 runs ended")
-    assert "to the last digit" not in text  # as idle as they were, their losses are others
-    assert "the method moves" not in text
 
 
 # --- shifts --------------------------------------------------------------------------------------------------
@@ -757,13 +521,6 @@ def test_a_test_border_of_the_pendulum_moves_by_one_pair_of_thresholds() -> None
     assert "- *CL*: no row shows a shift." in own and "| nowhere |" in own
 
 
-def test_regime_three_that_one_yardstick_alone_sees_is_open(five):
-    five["ALM"] = made("alm", lambda *_: 1e-7, lambda *_: 2.0)  # by its own row all of it is II, by Adam's all III
-    assert judged(five)["remove"].verdict == OPEN
-    five["ALM"] = made("alm", lambda *_: 1e-9, lambda *_: 1.5)  # all III by its own row, all I by Adam's
-    assert judged(five)["remove"].verdict == OPEN
-
-
 def test_a_map_that_cannot_be_compared_is_not_the_nearest():
     nothing = Panel(beside("adam", 3.0, 3.0).runs.isel(coefficient=[0], n_data=[0, 1]))
     text = narrative.who_was_drawn({"Adam": nothing, "L-BFGS": beside("lbfgs", 1.5, 1.5)})
@@ -782,16 +539,6 @@ def test_raw_states_that_are_worse_are_not_called_smaller():
 
 def test_one_cell_fewer_is_not_far_from_the_threshold():
     assert "far from it" not in narrative.what_matters(*factors(100.0, 2.0, 11), *equation(1.0))
-
-
-def test_a_test_error_that_is_higher_is_not_lower_by_nothing(five):
-    five["CL"] = made("cl", steep(8), lambda *_: 1.5)
-    assert "in the median cell higher by 50 %" in judged(five)["lowers"].found
-
-
-def test_a_threshold_at_the_highest_loss_divides_nothing():
-    text = narrative.which_loss({"Adam": made("adam", lambda *_: 1.12e-6)})
-    assert "✓" not in rows(text)["Adam"][1]
 
 
 def test_every_step_has_no_number():

@@ -52,7 +52,6 @@ from sciml_lib.narrative.families import (
 )
 from sciml_lib.narrative.jumps import jump_choices, jump_statements, jump_table, jumps_figure, rate_words, step_tails
 from sciml_lib.narrative.landscapes import first_seeds
-from sciml_lib.narrative.pendulum import nothing_to_solve, pendulum_statements, which_loss, whose_thresholds
 from sciml_lib.narrative.physics import collapses, equations, flat_guesses, regime_shares, same_thresholds, stays_and_moves
 from sciml_lib.narrative.sharpening import (
     sharpening_figure,
@@ -152,10 +151,8 @@ __all__ = [
     "needles",
     "negative_shares",
     "nncg_statements",
-    "nothing_to_solve",
     "other_readings",
     "overview",
-    "pendulum_statements",
     "power_words",
     "radius_decides",
     "rank_table",
@@ -197,8 +194,6 @@ __all__ = [
     "warmup_words",
     "what_matters",
     "what_survives",
-    "which_loss",
     "who_was_drawn",
-    "whose_thresholds",
     "widths",
 ]

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from sciml_lib import figures, rollouts
+from sciml_lib.analysis.borders import jump
+from sciml_lib.analysis.pendulum import floors
 from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
 from sciml_lib.panels import Panel
 from sciml_lib.prose import counted, in_words, is_are, listed, number, part_of, percent, strength, table
@@ -149,24 +151,18 @@ def floor_figure(panel: Panel, title: str) -> Figure:
 
 def floor_words(panels: Mapping[str, Panel]) -> str:
     """Tabulates how much of each map's training loss no field could avoid, and which thresholds lie below that."""
-    rows, impossible = [], []
-    for name, panel in panels.items():
-        floor = rollouts.euler_floor(panel)
-        share = (floor / panel.train).values.ravel()
-        share = share[np.isfinite(share)]
-        rank = _rank(floor.values.ravel(), panel.train.values.ravel())
-        under = int((floor > panel.thresholds.train).sum())
-        rows.append(
-            [
-                name,
-                f"{percent(float(np.median(share)))} ({percent(float(share.min()))} to {percent(float(share.max()))})",
-                f"{rank:.2f}",
-                number(panel.thresholds.train),
-                part_of(under, floor.size),
-            ]
-        )
-        if under:
-            impossible.append(f"{under} of {floor.size} with {name}")
+    found = floors(panels)
+    rows = [
+        [
+            name,
+            f"{percent(row.share)} ({percent(row.least)} to {percent(row.most)})",
+            f"{row['rank']:.2f}",
+            number(row.threshold),
+            part_of(row.above, row.cells),
+        ]
+        for name, row in found.iterrows()
+    ]
+    impossible = [f"{row.above:.0f} of {row.cells:.0f} with {name}" for name, row in found.iterrows() if row.above]
     header = ["map", "share of the floor in the training loss: median cell", "rank correlation with the floor"]
     text = table([*header, "$T_\\mathrm{train}$", "cells whose floor is above it"], rows)
     if not impossible:
@@ -357,21 +353,6 @@ def _median_ratio(base: Panel, other: Panel, quantity: str, n_data: np.ndarray |
 
 def _kappa(panel: Panel) -> str:
     return "n/a" if np.isnan(panel.agreement.kappa) else f"{panel.agreement.kappa:.2f}"
-
-
-def jump(panel: Panel) -> float:
-    """By what factor the training loss rises across the training border, in the median pair of neighbouring cells.
-
-    Neighbours in either direction count if one of them is low and the other is high; NaN if there are none.
-    """
-    train, level = panel.train.values, panel.thresholds.train
-    factors: list[float] = []
-    for a, b in ((train[1:], train[:-1]), (train[:, 1:], train[:, :-1])):
-        across = ((a <= level) & (b > level)) | ((b <= level) & (a > level))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.maximum(a, b) / np.minimum(a, b)
-        factors += ratio[across & np.isfinite(ratio)].tolist()
-    return float(np.median(factors)) if factors else np.nan
 
 
 def sharpness(panels: Mapping[str, Panel]) -> list[Statement]:
