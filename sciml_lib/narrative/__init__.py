@@ -4,15 +4,6 @@ Each function takes panels and returns Markdown. A sentence that the data do not
 other way round; the same functions speak about three seeds on a laptop and five on a GPU.
 """
 
-from sciml_lib.narrative.barrier import (
-    barrier_statements,
-    barriers,
-    curve_cells,
-    curves_figure,
-    error_while_low,
-    loss_and_error,
-    two_connectivities,
-)
 from sciml_lib.narrative.convection import (
     comparison,
     differences,
@@ -50,7 +41,6 @@ from sciml_lib.narrative.families import (
     what_matters,
     who_was_drawn,
 )
-from sciml_lib.narrative.jumps import jump_choices, jump_statements, jump_table, jumps_figure, rate_words, step_tails
 from sciml_lib.narrative.landscapes import first_seeds
 from sciml_lib.narrative.physics import collapses, equations, flat_guesses, regime_shares, same_thresholds, stays_and_moves
 from sciml_lib.narrative.sharpening import (
@@ -106,8 +96,6 @@ from sciml_lib.report import (
 __all__ = [
     "across_equations",
     "against_published",
-    "barrier_statements",
-    "barriers",
     "basin_choices",
     "borders",
     "bowls",
@@ -119,15 +107,12 @@ __all__ = [
     "constraint_words",
     "counting_rules",
     "curvature_figure",
-    "curve_cells",
-    "curves_figure",
     "damping_figure",
     "damping_words",
     "differences",
     "endings",
     "equations",
     "error_floor",
-    "error_while_low",
     "families",
     "first_seeds",
     "flat_guesses",
@@ -137,12 +122,7 @@ __all__ = [
     "improvement_figure",
     "improvement_words",
     "interactive",
-    "jump_choices",
-    "jump_statements",
-    "jump_table",
-    "jumps_figure",
     "literal_words",
-    "loss_and_error",
     "lowest_points",
     "maps_figure",
     "measure_command",
@@ -157,7 +137,6 @@ __all__ = [
     "radius_decides",
     "rank_table",
     "rank_words",
-    "rate_words",
     "recipe",
     "regime_shares",
     "repeats",
@@ -177,7 +156,6 @@ __all__ = [
     "statement_table",
     "statements",
     "stays_and_moves",
-    "step_tails",
     "study_command",
     "study_source",
     "surface_overview",
@@ -186,7 +164,6 @@ __all__ = [
     "surfaces_figure",
     "three",
     "trust",
-    "two_connectivities",
     "two_errors",
     "two_errors_figure",
     "two_means",

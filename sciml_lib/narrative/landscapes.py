@@ -1,32 +1,13 @@
-"""What the chapters on landscapes share: seeds, and the names of their cells."""
+"""What the chapters on landscapes share: names of their cells, and ranges over seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sciml_lib import prose, systems
-from sciml_lib.errors import UserError
-from sciml_lib.studies import Item, Results
-from sciml_lib.sweeps import catalog
+from sciml_lib import prose
+from sciml_lib.analysis.cells import cell_name, first_seeds
 
-
-def first_seeds(results: Results, n: int) -> Results:
-    """Returns the items of the first so many seeds.
-
-    Raises:
-        UserError: if there are none.
-    """
-    seeds = results.attrs["seeds"][: max(n, 0)]
-    if not seeds:
-        raise UserError(f"seeds={n} leaves nothing to show; choose at least 1")
-    return Results({k: v for k, v in results.items.items() if k.seed in seeds}, {**results.attrs, "seeds": seeds})
-
-
-def cell_name(item: Item, *, sweep: bool = False) -> str:
-    """Returns a cell in words, such as ``β = 5, N = 100``, with the name of its equation before it if that is wanted."""
-    system = systems.get(catalog.get(item.sweep).system)
-    words = f"{system.coefficient_label} = {item.coefficient:g}, N = {item.n_data:,}"
-    return f"{system.name}, {words}" if sweep else words
+__all__ = ["cell_name", "first_seeds", "share_span", "span"]
 
 
 def span(values: Iterable[float], digits: int = 2) -> str:
