@@ -22,7 +22,7 @@ _WHERE = {
 }
 _ROOMS = (
     *("systems", "models", "problems", "optim", "strategies", "landscape", "sweeps", "studies", "regimes", "figures"),
-    *("chapters", "errors", "keeper", "narrative", "panels", "prose", "rollouts", "testing"),
+    *("analysis", "chapters", "errors", "keeper", "ledger", "panels", "prose", "report", "rollouts", "testing", "text"),
 )
 
 __all__ = ["UserError", "__version__", *_WHERE]
@@ -47,7 +47,7 @@ def __dir__() -> list[str]:
 
 def _not_installed(room: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
     """Says which extra of the package brings what a room needs."""
-    extra = {"figures": "figures", "panels": "figures", "rollouts": "figures", "narrative": "figures", "chapters": "chapters"}
+    extra = dict.fromkeys(("figures", "panels", "rollouts", "report", "analysis"), "figures") | {"chapters": "chapters"}
     if room not in extra:
         return error
     return ModuleNotFoundError(

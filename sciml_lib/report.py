@@ -11,8 +11,10 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from sciml_lib import figures, prose
+from sciml_lib.analysis import borders
 from sciml_lib.analysis.newton import MEASURES, QUANTITIES, Gain
 from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
+from sciml_lib.ledger.strategies import place
 from sciml_lib.optim import LBFGS, Status
 from sciml_lib.panels import Panel, solved
 from sciml_lib.prose import capitalised, listed, number, part_of, table
@@ -226,3 +228,19 @@ def outcomes(found: Iterable[Statement]) -> str:
 def _all(results: Results | Iterable[Results]) -> list[Results]:
     """Returns results as a list, one as a list of one."""
     return [results] if isinstance(results, Results) else list(results)
+
+
+def borders_table(panels: Mapping[str, Panel], kind: str = "train") -> str:
+    """Tabulates where the border of each map lies, row by row; see :func:`sciml_lib.analysis.borders.places`.
+
+    Args:
+        panels: the maps by the names of their strategies.
+        kind: ``train`` or ``test``.
+    """
+    found = borders.places(panels, kind)
+    found["place"] = [place(row.crossing, row.returns) for row in found.itertuples()]
+    found["judge"] = found["judge"].replace({"own": "its own"})
+    wide = found.pivot_table("place", ["strategy", "judge"], "n_data", "first", sort=False)
+    symbol = next(iter(panels.values())).system.data_symbol
+    heads = ["border of", "threshold of", *(f"{symbol} = {n:,}" for n in wide)]
+    return table(heads, [[*index, *row] for index, row in zip(wide.index, wide.values.tolist(), strict=True)])

@@ -81,6 +81,6 @@ def pendulum(
     return Panel(data)
 
 
-def steep_pendulum(at: float, low: float = 1e-7, high: float = 2e-6) -> Number:
-    """A training loss that is high from a coefficient on, by the thresholds of Adam."""
+def rising(at: float, low: float = 1e-7, high: float = 2e-6) -> Number:
+    """A training loss of the pendulum that is high from a coefficient on, by the thresholds of Adam."""
     return lambda c, n, s: high if c >= at else low

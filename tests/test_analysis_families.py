@@ -8,10 +8,10 @@ import pytest
 import xarray as xr
 from made_runs import Number
 from made_runs import pendulum as made
-from made_runs import steep_pendulum as steep
+from made_runs import rising as steep
 
 from sciml_lib import rollouts
-from sciml_lib.analysis import families, maps
+from sciml_lib.analysis import families, maps, pendulum
 from sciml_lib.analysis.families import jump
 from sciml_lib.ledger import FAILS, HOLDS, OPEN
 from sciml_lib.ledger.families import sharpness, structure
@@ -142,7 +142,7 @@ def test_the_share_of_the_floor_is_that_of_the_median_cell_with_both_ends(floor:
         "turned": made("adam", lambda c, n, s: 1e-13 / values[c, n]),
         "lost": made("adam", lambda c, n, s: np.inf if (c, n) == (1.0, 20) else 2 * values[c, n]),
     }
-    found = families.floors(panels)
+    found = pendulum.floors(panels)
     assert found.loc["rows", ["share", "least", "most"]].tolist() == pytest.approx([0.5, 0.1, 0.8])
     assert found.loc["turned", "rank"] == pytest.approx(-1.0) and found.loc["lost", "least"] == 0  # of an infinite loss none
 
@@ -150,7 +150,7 @@ def test_the_share_of_the_floor_is_that_of_the_median_cell_with_both_ends(floor:
 def test_thresholds_below_the_floor_are_counted(floor: xr.DataArray) -> None:
     values = cells(floor)
     panels = {name: made(name, lambda c, n, s: 2 * values[c, n]) for name in ("adam", "lbfgs", "alm")}
-    found = families.floors(panels)
+    found = pendulum.floors(panels)
     above = int((floor > 3.20e-7).sum())
     assert 0 < above < 64 and found["above"].tolist() == [0, above, 64] and set(found["cells"]) == {64}
 

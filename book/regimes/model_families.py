@@ -13,7 +13,7 @@ runs: str = ""  # folder of stored runs; empty means the repository's own
 # %% tags=["hide-input"]
 import pandas as pd
 from sciml_lib import ledger, prose, report, rollouts, text
-from sciml_lib.analysis import families, maps
+from sciml_lib.analysis import families, maps, pendulum
 from sciml_lib.panels import Panel
 
 # %load_ext sciml_lib.text
@@ -283,7 +283,7 @@ figure
 report.source(models["PINODE"], figure)
 
 # %% tags=["remove-input"]
-floors = families.floors(
+floors = pendulum.floors(
     {
         "Adam": pinode["Adam"],
         "L-BFGS": pinode["L-BFGS"],

@@ -200,22 +200,6 @@ report.source(panels.values(), figure)
 
 
 # %% tags=["remove-input"]
-def places_table(kind):
-    """The borders of all maps, row by row."""
-    places = borders.places(common, kind)
-    places["place"] = [
-        ledger.strategies.place(row.crossing, row.returns)
-        for row in places.itertuples()
-    ]
-    judge = places.judge.replace({"own": "its own"})
-    places = places.assign(judge=judge).pivot_table(
-        "place", ["strategy", "judge"], "n_data", "first", sort=False
-    )
-    head = {n: f"$N_f$ = {n:,}" for n in places}
-    places = places.reset_index("judge")
-    return text.tabulated(places, {"judge": "threshold of"} | head, "border of")
-
-
 def moves(kind, sign):
     """In which rows each border lies farther out (1) or farther in (-1)."""
     moved = (shifts[kind] == sign).T
@@ -226,7 +210,9 @@ def moves(kind, sign):
     }
 
 
-train_table, test_table = places_table("train"), places_table("test")
+train_table, test_table = (
+    report.borders_table(common, kind) for kind in ("train", "test")
+)
 inwards, outwards = moves("train", -1), moves("train", 1)
 theirs = panels["L-BFGS"].published_labels["label"] == 2
 more = theirs["n_data"] > base.runs["n_data"].max()

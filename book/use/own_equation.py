@@ -152,8 +152,10 @@ SWEEP = Sweep(
 # what is stored and trains what is missing.
 
 # %%
-from sciml_lib import narrative
+from sciml_lib import report
 from sciml_lib.panels import Panel
+
+# %load_ext sciml_lib.text
 
 panel = Panel.of(SWEEP, profile, device, runs, seeds)
 panel.runs[["train_loss", "test_error", "status"]].sizes
@@ -169,7 +171,7 @@ figure = panel.regime_map("Burgers, thresholds derived from the map")
 figure
 
 # %% tags=["remove-input"]
-narrative.source(panel, figure)
+report.source(panel, figure)
 
 # %% [markdown]
 # You know better what is good enough for you. Say it, and the borders move to where your tolerance puts them.
@@ -189,15 +191,15 @@ figure = mine.regime_map("Burgers, judged by a tolerance of 5 %")
 figure
 
 # %% tags=["remove-input"]
-narrative.source(mine, figure)
+report.source(mine, figure)
 
 # %% tags=["remove-input"]
 n_two, n_three = (int((mine.labels == regime).sum()) for regime in (2, 3))
-narrative.say(
-    f"By this tolerance {n_three} of the {mine.labels.size} cells are over-trained (III) and {n_two} under-trained (II). Where a cell "
-    "is in III, the equation holds at the collocation points and the solution is wrong between them: add points before you try "
-    "another optimiser."
-)
+
+# %% tags=["remove-input"] language="markdown"
+# By this tolerance {{ n_three }} of the {{ mine.labels.size }} cells are over-trained (III) and {{ n_two }} under-trained (II).
+# Where a cell is in III, the equation holds at the collocation points and the solution is wrong all the same: add points before
+# you try another optimiser.
 
 # %% [markdown]
 # A label is a number; a picture says what it means. Each column is a run from one regime, the true wave above what the network
@@ -208,7 +210,7 @@ figure = mine.examples("What the networks learned")
 figure
 
 # %% tags=["remove-input"]
-narrative.source(mine, figure)
+report.source(mine, figure)
 
 # %% [markdown]
 # ## From the command line

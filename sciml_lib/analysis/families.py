@@ -11,6 +11,7 @@ import xarray as xr
 from scipy import stats
 
 from sciml_lib import rollouts
+from sciml_lib.analysis.borders import jump, jumps
 from sciml_lib.analysis.maps import NUMERALS, counts_of, runs_of
 from sciml_lib.panels import Panel
 from sciml_lib.regimes import Regime
@@ -134,31 +135,6 @@ def second_regime(panels: Mapping[str, Panel]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(found, orient="index")
 
 
-def floors(panels: Mapping[str, Panel]) -> pd.DataFrame:
-    """How much of each map's training loss no field could avoid, because forward Euler errs.
-
-    Returns:
-        For each map: the ``share`` of the floor in the training loss of the median cell, its ``least`` and its ``most``; the
-        ``rank`` correlation of floor and loss; the training ``threshold``; and of the ``cells`` those whose floor is
-        ``above`` it.
-    """
-    found = {}
-    for name, panel in panels.items():
-        floor = rollouts.euler_floor(panel)
-        share = (floor / panel.train).values
-        share = share[np.isfinite(share)]
-        found[name] = {
-            "share": np.median(share),
-            "least": share.min(),
-            "most": share.max(),
-            "rank": _rank(floor.values.ravel(), panel.train.values.ravel()),
-            "threshold": panel.thresholds.train,
-            "cells": floor.size,
-            "above": int((floor > panel.thresholds.train).sum()),
-        }
-    return pd.DataFrame.from_dict(found, orient="index")
-
-
 def error_floor(panel: Panel) -> pd.DataFrame:
     """What the true field itself has as a test error when Euler's method follows it, beside the best cell.
 
@@ -222,29 +198,6 @@ def median_ratio(panel: Panel, base: Panel, quantity: str, n_data: Any = None) -
     """Median over the cells of a panel's seed mean over that of another; with ``n_data`` over these amounts of data alone."""
     ratio = panel.seeded(quantity).mean("seed") / base.seeded(quantity).mean("seed")
     return float((ratio if n_data is None else ratio.sel(n_data=n_data)).median())
-
-
-def jumps(panel: Panel) -> pd.DataFrame:
-    """By what factor the training loss rises across the training border, between neighbouring cells.
-
-    Neighbours along either axis count if one of them is low and the other is high.
-
-    Returns:
-        One row a pair: the ``axis`` along which they are neighbours, and the ``factor``.
-    """
-    train, level = panel.train.values, panel.thresholds.train
-    found = []
-    for axis, (a, b) in {"coefficient": (train[1:], train[:-1]), "n_data": (train[:, 1:], train[:, :-1])}.items():
-        across = ((a <= level) & (b > level)) | ((b <= level) & (a > level))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.maximum(a, b) / np.minimum(a, b)
-        found += [(axis, factor) for factor in ratio[across & np.isfinite(ratio)].tolist()]
-    return pd.DataFrame(found, columns=["axis", "factor"])
-
-
-def jump(panel: Panel) -> float:
-    """The factor of the median pair of :func:`jumps`; NaN if there is none."""
-    return float(jumps(panel)["factor"].median())
 
 
 def sharpness(panels: Mapping[str, Panel]) -> pd.DataFrame:

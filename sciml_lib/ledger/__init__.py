@@ -1,6 +1,6 @@
 """What the paper claims, and what the runs say of it."""
 
-from sciml_lib.ledger import families, flatness, maps, sharpness, spectra, strategies, surfaces
+from sciml_lib.ledger import barrier, families, flatness, jumps, maps, pendulum, sharpness, spectra, strategies, surfaces
 from sciml_lib.ledger.statement import FAILS, HOLDS, OPEN, Statement, verdict_of
 
 __all__ = [
@@ -8,9 +8,12 @@ __all__ = [
     "HOLDS",
     "OPEN",
     "Statement",
+    "barrier",
     "families",
     "flatness",
+    "jumps",
     "maps",
+    "pendulum",
     "sharpness",
     "spectra",
     "strategies",
