@@ -115,14 +115,20 @@ def endings(panels: Mapping[str, Panel]) -> str:
     return table(["why a run stopped", *counts], rows)
 
 
-def commands(chapter: str, panels: Iterable[Panel]) -> str:
-    """Lists the commands that repeat a chapter and its runs, with the measured time of each."""
+def commands(chapter: str, panels: Iterable[Panel], profile: str = "") -> str:
+    """Lists the commands that repeat a chapter and its runs, with the measured time of each.
+
+    Args:
+        chapter: its name.
+        panels: what it reads.
+        profile: of the chapter; that of the first panel by default. Each panel has its own.
+    """
     panels = list(panels)
-    profile = panels[0].runs.attrs["profile"]
+    profile = profile or panels[0].runs.attrs["profile"]
     seconds = [float(panel.runs["seconds"].sum()) for panel in panels]
     rows = [
         [
-            f"`python -m sciml_lib run {panel.sweep} --profile {profile}`",
+            f"`python -m sciml_lib run {panel.sweep} --profile {panel.runs.attrs['profile']}`",
             f"{len(stored_runs(panel)):,}",
             prose.duration(time),
             panel.runs.attrs["device"],

@@ -302,7 +302,11 @@ endings = report.endings({"with warm-up": panel, "to the letter": literal})
 # ## Try it
 
 # %% tags=["remove-input"]
-text.say(report.commands("pinn_convection", [panel, *study.values(), literal]))
+text.say(
+    report.commands(
+        "pinn_convection", [panel, *study.values(), literal], profile
+    )
+)
 
 # %% [markdown]
 # ## Exercises
