@@ -164,7 +164,7 @@ def _local(url: str) -> bool:
 def test_a_browser_opens_the_page_without_trouble(page, site, name):
     page.goto(f"{site}/{name}.html", wait_until="networkidle")
     if page.locator("span.math, div.math").count():
-        page.wait_for_selector("mjx-container", timeout=20_000)
+        page.wait_for_selector("mjx-container", state="attached", timeout=20_000)  # the first may be folded
         page.wait_for_timeout(300)
         assert page.locator("mjx-merror").count() == 0
     missing = page.evaluate("[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)")
