@@ -112,7 +112,8 @@ class Panel:
         plan, folder, seeds = _asked(sweep, profile, runs, seeds, thresholds)
         options = {"runs": folder or None, "device": device, "seeds": seeds, "grown": grown}
         found = sciml_lib.load_or_train(sweep, profile, **options)
-        plan = plan.sweep.at(found.attrs["profile"])
+        if grown:
+            plan = plan.sweep.at(found.attrs["profile"])
         return cls(found, folder, thresholds, plan)
 
     @classmethod

@@ -1220,7 +1220,7 @@ def test_a_device_is_looked_at_even_if_there_is_nothing_to_do(runs: Path, name: 
 def test_numbers_and_devices_of_other_packages_are_taken(tmp_path: Path) -> None:
     options = {"runs": tmp_path, "device": torch.device("cpu"), "progress": False}
     report = sciml_lib.run(TINY, "smoke", seeds=np.int64(1), time_limit=np.float32(500), **options)
-    assert report.done == 4 and sciml_lib.load(TINY, "smoke", tmp_path).attrs["device"] == "cpu"
+    assert report.done == 4 and sciml_lib.load(TINY, "smoke", tmp_path).attrs["device"].startswith("cpu")
     assert sciml_lib.run(TINY, "smoke", seeds=np.uint8(2), time_limit=np.int64(500), **options).done == 8
     assert sciml_lib.load_or_train(TINY, "smoke", runs=tmp_path, max_minutes=np.float64(1)).attrs["cells_done"] == 8
     assert sciml_lib.load_or_train(TINY, "smoke", runs=tmp_path, max_minutes=0).attrs["cells_done"] == 8

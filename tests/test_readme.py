@@ -14,7 +14,7 @@ from sciml_lib import chapters, studies
 
 ROOT = chapters.ROOT
 PAGES = ("README.md", "book/start/run_it_yourself.md")
-CHEAP = {"--profile": "smoke", "--device": "cpu", "--time-limit": "2m"}
+CHEAP = {"--profile": "smoke", "--device": "cpu", "--time-limit": "2m", "--n-data": "100", "--seeds": "1"}
 
 
 def commands(page: str) -> list[str]:
