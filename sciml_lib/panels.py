@@ -22,7 +22,7 @@ from sciml_lib import figures, regimes
 from sciml_lib.errors import UserError
 from sciml_lib.figures.regime_map import numeral_places
 from sciml_lib.problems import PINN
-from sciml_lib.regimes import Agreement, Bootstrap, Boundary, Regime, RegimeMap, Thresholds
+from sciml_lib.regimes import REGIMES, Agreement, Bootstrap, Boundary, Regime, RegimeMap, Thresholds
 from sciml_lib.regimes.bootstrap import crossings as row_crossings
 from sciml_lib.sweeps import catalog, dataset, store
 from sciml_lib.sweeps.job import Job
@@ -308,7 +308,7 @@ class Panel:
         Raises:
             UserError: if no final parameters are stored.
         """
-        cells = {regime: self.typical(regime) for regime in (Regime.I, Regime.II, Regime.III)}
+        cells = {regime: self.typical(regime) for regime in REGIMES}
         found = {regime: cell for regime, cell in cells.items() if cell is not None}
         titles = [f"{regime.numeral}, {regime.title}: {self.cell_words(cell)}" for regime, cell in found.items()]
         return self.solutions_figure(list(found.values()), titles, [self.note(cell) for cell in found.values()], title)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-import xarray as xr
 from matplotlib.figure import Figure
 
 from sciml_lib import figures, prose
@@ -18,18 +17,9 @@ from sciml_lib.ledger.strategies import place
 from sciml_lib.optim import LBFGS, Status
 from sciml_lib.panels import Panel, solved
 from sciml_lib.prose import capitalised, listed, number, part_of, table
-from sciml_lib.regimes import Regime
 from sciml_lib.strategies import Strategy
 from sciml_lib.studies import Results
 from sciml_lib.sweeps import curvature
-
-NUMERALS = (Regime.I, Regime.II, Regime.III)
-"""The regimes in their order."""
-
-
-def regime_counts(labels: xr.DataArray) -> str:
-    """Returns how many cells are in each regime, as ``29 / 21 / 14``."""
-    return " / ".join(str(int((labels == regime).sum())) for regime in NUMERALS)
 
 
 def source(panels: Panel | Iterable[Panel], figure: Figure) -> Any:

@@ -19,7 +19,7 @@ from sciml_lib.errors import UserError
 from sciml_lib.models import rollout
 from sciml_lib.panels import Panel
 from sciml_lib.problems.neural_ode import ROLLOUT_BOUND
-from sciml_lib.regimes import Regime
+from sciml_lib.regimes import REGIMES, Regime
 from sciml_lib.sweeps.spec import Cell
 from sciml_lib.systems import Dynamics
 
@@ -113,7 +113,7 @@ def examples(panel: Panel, title: str) -> Figure:
     Raises:
         UserError: if no final parameters are stored.
     """
-    cells = {regime: panel.typical(regime) for regime in (Regime.I, Regime.II, Regime.III)}
+    cells = {regime: panel.typical(regime) for regime in REGIMES}
     found: dict[Regime, Cell] = {regime: cell for regime, cell in cells.items() if cell is not None}
     if not found:
         raise UserError(f"the arrays of {panel.sweep} are not stored; train it with `{panel.job.command}`")

@@ -12,7 +12,7 @@ from made_runs import rising as steep
 
 from sciml_lib import rollouts
 from sciml_lib.analysis import families, maps, pendulum
-from sciml_lib.analysis.families import jump
+from sciml_lib.analysis.borders import jump
 from sciml_lib.ledger import FAILS, HOLDS, OPEN
 from sciml_lib.ledger.families import sharpness, structure
 from sciml_lib.panels import Panel

@@ -12,7 +12,6 @@ from made_runs import rising as steep
 
 from sciml_lib import rollouts
 from sciml_lib.analysis import pendulum
-from sciml_lib.analysis.borders import jump
 from sciml_lib.ledger import FAILS, HOLDS, OPEN
 from sciml_lib.ledger.pendulum import statements
 from sciml_lib.panels import Panel
@@ -86,23 +85,6 @@ def test_a_row_crosses_its_threshold_inside_the_map_or_not_at_all() -> None:
     found = pendulum.crossings(panel, "train")  # at 20 states the loss is high from the start
     assert found.index.tolist() == [200, 240, 300, 400] and found.between(6, 8).all()
     assert pendulum.crossings(panel, "test").empty
-
-
-def test_a_jump_is_the_median_factor_over_pairs_of_a_low_and_a_high_neighbour() -> None:
-    assert jump(made("adam", steep(8, low=1e-7, high=3e-6))) == pytest.approx(30.0)
-    assert np.isnan(jump(made("adam", steep(99)))) and np.isnan(jump(made("adam", steep(0))))
-    # Upwards: six of the eight pairs by ten, two by eight; and the other way round.
-    upwards = lambda c, n, s: 2e-7 if n < 160 else 2e-6 if c < 12 else 1.6e-6  # noqa: E731
-    assert jump(made("adam", upwards)) == jump(made("adam", lambda c, n, s: upwards(c, 420 - n, s))) == pytest.approx(10.0)
-    falling = made("adam", lambda c, n, s: 2e-6 if c <= 4 else 5e-7)
-    assert jump(falling) == pytest.approx(4.0)
-    # A jump that does not cross the threshold is none, and neither are infinite and missing cells.
-    above = made("adam", lambda c, n, s: 5e-7 if c < 4 else 2e-6 if c < 8 else 2e-3)
-    assert jump(above) == pytest.approx(4.0)
-    lost = made("adam", lambda c, n, s: np.inf if (c, n) == (8.0, 20) else np.nan if (c, n) == (8.0, 40) else steep(8)(c, n, s))
-    assert jump(lost) == pytest.approx(20.0)
-    zero = made("adam", lambda c, n, s: 0.0 if c < 8 else 2e-6)
-    assert np.isnan(jump(zero))
 
 
 # --- Newton steps --------------------------------------------------------------------------------------------

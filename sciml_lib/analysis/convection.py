@@ -9,12 +9,11 @@ import pandas as pd
 import xarray as xr
 
 from sciml_lib.panels import Panel, distance, mixed, onset, solved
-from sciml_lib.regimes import Regime
+from sciml_lib.regimes import REGIMES, Regime
 from sciml_lib.regimes.published import interval
 from sciml_lib.report import stored_cells, stored_runs
 
 CELL = ["n_data", "coefficient"]
-REGIMES = (Regime.I, Regime.II, Regime.III)
 
 
 def regimes(panel: Panel) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from scipy import stats
 from sciml_lib import regimes
 from sciml_lib.figures import ValueMap
 from sciml_lib.panels import Panel
-from sciml_lib.regimes import Regime
+from sciml_lib.regimes import REGIMES, Regime
 
 CLOSE = 0.01
 """Two estimates of an eigenvalue are the same if they differ by no more than this, relatively."""
@@ -103,7 +103,7 @@ def by_regime(cells: pd.DataFrame) -> pd.DataFrame:
         and ``train_loss``; NaN where there is no cell.
     """
     found = {}
-    for regime in (Regime.I, Regime.II, Regime.III):
+    for regime in REGIMES:
         inside = cells[(cells["regime"] == regime) & cells["lambda_max"].notna()]
         logs = np.log(inside[["lambda_max", "scaled"]])
         quarters = np.exp(logs["lambda_max"].quantile([0.25, 0.5, 0.75]))
@@ -157,7 +157,7 @@ def ranks(frame: pd.DataFrame) -> pd.DataFrame:
     """
     measured = frame[frame["lambda_max"].notna()]
     parts = {"whole map": measured}
-    parts |= {f"within {r.numeral}": measured[measured["regime"] == r] for r in (Regime.I, Regime.II, Regime.III)}
+    parts |= {f"within {r.numeral}": measured[measured["regime"] == r] for r in REGIMES}
     found = {name: {"n": len(part)} | {f"{a}_{b}": rank(part[a], part[b]) for a, b in PAIRS} for name, part in parts.items()}
     found["at one coefficient"] = {"n": None} | {f"{a}_{b}": at_one(measured, a, b).median() for a, b in PAIRS}
     return pd.DataFrame.from_dict(found, orient="index")

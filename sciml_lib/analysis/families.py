@@ -12,9 +12,9 @@ from scipy import stats
 
 from sciml_lib import rollouts
 from sciml_lib.analysis.borders import jump, jumps
-from sciml_lib.analysis.maps import NUMERALS, counts_of, runs_of
+from sciml_lib.analysis.maps import counts_of, runs_of
 from sciml_lib.panels import Panel
-from sciml_lib.regimes import Regime
+from sciml_lib.regimes import REGIMES, Regime
 
 QUANTITIES = ("train_loss", "test_error")
 """The two numbers of a published map."""
@@ -121,7 +121,7 @@ def second_regime(panels: Mapping[str, Panel]) -> pd.DataFrame:
     """
     found = {}
     for name, panel in panels.items():
-        inside = {regime: panel.test.values[(panel.labels == regime).values] for regime in NUMERALS}
+        inside = {regime: panel.test.values[(panel.labels == regime).values] for regime in REGIMES}
         limit, theirs = panel.thresholds.test, panel.published_labels
         under = (theirs["label"] == Regime.II) & theirs["legible"]
         found[name] = {

@@ -11,9 +11,7 @@ import xarray as xr
 from sciml_lib import regimes
 from sciml_lib.optim import Status
 from sciml_lib.panels import Panel, onset
-from sciml_lib.regimes import Regime
-
-NUMERALS = (Regime.I, Regime.II, Regime.III)
+from sciml_lib.regimes import REGIMES, Regime
 
 
 def seed_labels(panel: Panel) -> xr.DataArray:
@@ -26,7 +24,7 @@ def majority(panel: Panel) -> xr.DataArray:
     own = seed_labels(panel)
     stored = (own != Regime.MISSING).sum("seed")
     found = xr.full_like(panel.labels, Regime.MISSING)
-    for regime in NUMERALS:
+    for regime in REGIMES:
         found = xr.where((own == regime).sum("seed") > stored / 2, int(regime), found)
     return found
 
@@ -45,11 +43,11 @@ def regime_shares(panels: Mapping[str, Panel]) -> pd.DataFrame:
         first = [value for value in onset(panel.labels).values() if np.isfinite(value)]
         found[name] = {
             "cells": int((panel.labels != Regime.MISSING).sum()),
-            **{regime.numeral: share[regime] for regime in NUMERALS},
+            **{regime.numeral: share[regime] for regime in REGIMES},
             "first": min(first, default=np.nan),
             "symbol": panel.system.coefficient_label,
-            **{f"means_{regime.numeral}": int((panel.labels == regime).sum()) for regime in NUMERALS},
-            **{f"most_{regime.numeral}": int((most == regime).sum()) for regime in NUMERALS},
+            **{f"means_{regime.numeral}": int((panel.labels == regime).sum()) for regime in REGIMES},
+            **{f"most_{regime.numeral}": int((most == regime).sum()) for regime in REGIMES},
         }
     return pd.DataFrame.from_dict(found, orient="index")
 
@@ -170,4 +168,4 @@ def other_thresholds(panels: Mapping[str, Panel], bases: Mapping[str, Panel]) ->
 
 def counts_of(labels: xr.DataArray) -> tuple[int, ...]:
     """The number of cells in I, II and III."""
-    return tuple(int((labels == regime).sum()) for regime in NUMERALS)
+    return tuple(int((labels == regime).sum()) for regime in REGIMES)

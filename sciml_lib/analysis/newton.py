@@ -13,7 +13,7 @@ from sciml_lib import regimes
 from sciml_lib.analysis.borders import has
 from sciml_lib.optim import Status
 from sciml_lib.panels import Panel
-from sciml_lib.regimes import Regime
+from sciml_lib.regimes import REGIMES, Regime
 
 FAILURES = (Status.DIVERGED, Status.LINE_SEARCH_FAILED, Status.NOT_DESCENT, Status.SKETCH_FAILED)
 """Statuses with which NysNewton-CG gives up before its budget is spent."""
@@ -26,8 +26,6 @@ MEASURES = {"ratio_of_means": "ratio of seed means", "mean_of_ratios": "mean of 
 
 QUANTITIES = {"train_loss": "training loss", "test_error": "test error"}
 """What can improve."""
-
-_REGIMES = (Regime.I, Regime.II, Regime.III)
 
 
 class Gain:
@@ -78,7 +76,7 @@ def by_regime(gain: Gain) -> pd.DataFrame:
         ``low`` and ``high`` cell in per cent, as columns of two levels.
     """
     rows = {}
-    for regime in _REGIMES:
+    for regime in REGIMES:
         inside = gain.labels == regime
         if not inside.any():
             continue

@@ -12,7 +12,7 @@ from scipy import stats
 from sciml_lib import regimes, rollouts
 from sciml_lib.optim import Status
 from sciml_lib.panels import Panel
-from sciml_lib.regimes import Regime
+from sciml_lib.regimes import REGIMES
 
 LOSSES = ("train_loss", "loss_data", "loss_residual")
 """What a threshold of the training loss could refer to: the whole loss, its data part, its physics part."""
@@ -35,7 +35,7 @@ def counts(panels: Mapping[str, Panel], judges: Mapping[str, Panel]) -> pd.DataF
     rows = []
     for name, panel in panels.items():
         for judge, judged in {OWN: panel, **{other: panel.with_thresholds_of(p) for other, p in judges.items()}}.items():
-            cells = {regime.numeral: int((judged.labels == regime).sum()) for regime in (Regime.I, Regime.II, Regime.III)}
+            cells = {regime.numeral: int((judged.labels == regime).sum()) for regime in REGIMES}
             limits = judged.thresholds
             rows.append({"map": name, "judge": judge, "train": limits.train, "test": limits.test} | cells)
     return pd.DataFrame(rows)

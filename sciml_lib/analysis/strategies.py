@@ -12,11 +12,9 @@ from sciml_lib import regimes
 from sciml_lib.analysis.borders import has
 from sciml_lib.optim import LBFGS, NNCG, Status
 from sciml_lib.panels import Panel, onset
-from sciml_lib.regimes import Regime, shares
+from sciml_lib.regimes import REGIMES, Regime, shares
 from sciml_lib.strategies import AugmentedLagrangian, Curriculum, RoPINN, Stage, Strategy
 from sciml_lib.sweeps.table2 import TABLE_2_LBFGS
-
-REGIMES = (Regime.I, Regime.II, Regime.III)
 
 BUDGET_ENDED = (Status.BUDGET_SPENT.label, Status.NEGATIVE_CURVATURE.label)
 """Statuses of runs that might have gone on."""

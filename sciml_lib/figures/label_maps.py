@@ -11,7 +11,7 @@ from matplotlib.patches import Patch, Polygon, Rectangle
 from numpy.typing import NDArray
 
 from sciml_lib.figures import style
-from sciml_lib.regimes import Agreement, Regime, _checks
+from sciml_lib.regimes import REGIMES, Agreement, Regime, _checks
 
 _INK = {1: "#5a4d10", 2: "white", 3: "#3a1c00"}
 
@@ -81,7 +81,7 @@ def label_maps(
             axes.set_ylabel("")
         figure.suptitle(title)
         handles: list[Patch | Line2D] = [
-            Patch(facecolor=style.REGIME_COLOURS[r], label=f"{r.numeral}  {r.title}") for r in (Regime.I, Regime.II, Regime.III)
+            Patch(facecolor=style.REGIME_COLOURS[r], label=f"{r.numeral}  {r.title}") for r in REGIMES
         ]
         if ((mine.values != theirs.values) & (mine.values > 0) & (theirs.values > 0)).any():
             handles.append(

@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from sciml_lib.errors import UserError
 from sciml_lib.figures import style
-from sciml_lib.regimes import Bootstrap, Boundary, Regime, Thresholds, _checks, label
+from sciml_lib.regimes import REGIMES, Bootstrap, Boundary, Regime, Thresholds, _checks, label
 
 PANEL_TITLES = ("Training loss", "Test error")
 
@@ -280,7 +280,7 @@ def numeral_places(labels: ArrayLike) -> dict[Regime, tuple[float, float]]:
     """
     labels = np.asarray(labels)
     places = {}
-    for regime in (Regime.I, Regime.II, Regime.III):
+    for regime in REGIMES:
         regions, count = ndimage.label(labels == regime)
         if count == 0:
             continue

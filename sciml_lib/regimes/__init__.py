@@ -8,7 +8,7 @@ from sciml_lib.regimes.agreement import Agreement, Difference, agreement, cohen_
 from sciml_lib.regimes.bootstrap import Bootstrap, bootstrap
 from sciml_lib.regimes.boundaries import Boundary, extract, nominal, to_coefficient
 from sciml_lib.regimes.improvement import improvement
-from sciml_lib.regimes.labels import Regime, by_status, label, seed_mean, shares
+from sciml_lib.regimes.labels import REGIMES, Regime, by_status, label, seed_mean, shares
 from sciml_lib.regimes.maps import RegimeMap, map_of
 from sciml_lib.regimes.names import FAMILY_NAMES, STRATEGY_NAMES
 from sciml_lib.regimes.thresholds import FACTORS, Thresholds
@@ -16,6 +16,7 @@ from sciml_lib.regimes.thresholds import FACTORS, Thresholds
 __all__ = [
     "FACTORS",
     "FAMILY_NAMES",
+    "REGIMES",
     "STRATEGY_NAMES",
     "Agreement",
     "Bootstrap",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sciml_lib.errors import UserError
 from sciml_lib.regimes import _checks
 from sciml_lib.regimes.boundaries import finite
-from sciml_lib.regimes.labels import Regime
+from sciml_lib.regimes.labels import REGIMES, Regime
 from sciml_lib.regimes.thresholds import Thresholds
 
 REFINE = 12
@@ -149,7 +149,7 @@ def bootstrap(
         exact=exact,
         train_high=probability(train_high),
         test_high=probability(test_high),
-        label_probability=np.stack([probabilities[regime] for regime in (Regime.I, Regime.II, Regime.III)]),
+        label_probability=np.stack([probabilities[regime] for regime in REGIMES]),
         x=x,
         y=y,
         train_field=fields[0],

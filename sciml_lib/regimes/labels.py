@@ -43,6 +43,9 @@ class Regime(enum.IntEnum):
         return _SENTENCES[self]
 
 
+REGIMES = (Regime.I, Regime.II, Regime.III)
+"""The three regimes in their order; a missing cell is in none of them."""
+
 _TITLES = {
     Regime.MISSING: "not computed",
     Regime.I: "well trained",
@@ -159,4 +162,4 @@ def shares(labels: ArrayLike) -> dict[Regime, float]:
     """
     flat: NDArray = np.asarray(labels).ravel()
     known = flat[flat != Regime.MISSING]
-    return {r: float(np.mean(known == r)) if known.size else float("nan") for r in (Regime.I, Regime.II, Regime.III)}
+    return {r: float(np.mean(known == r)) if known.size else float("nan") for r in REGIMES}
