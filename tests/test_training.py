@@ -113,6 +113,23 @@ def test_checkpoint_of_something_else_or_damaged_is_passed_over_and_said(tmp_pat
             assert_same(run(make_problem(), checkpoint=checkpoint), expected)
 
 
+def test_memory_that_runs_out_while_a_checkpoint_is_loaded_does_not_make_it_a_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = tmp_path / "c.pt"
+    with pytest.raises(TimeLimitReached):
+        run(make_problem(), checkpoint=checkpoint, deadline=time.monotonic())
+    before = checkpoint.read_bytes()
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(Adam, "init", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        run(make_problem(), checkpoint=checkpoint)
+    assert checkpoint.read_bytes() == before
+
+
 def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = tmp_path / "c.pt"
     with pytest.raises(TimeLimitReached):

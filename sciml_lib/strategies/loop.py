@@ -371,6 +371,8 @@ def _load(checkpoint: Path | None, identity: str, problem: Problem, phases: Sequ
             fresh = _fresh_state(phase.stage, phase.view(problem), ensemble.params, [0] * len(problem), slots)
             ensemble.state = fresh.load(saved["state"])
         return ensemble
+    except torch.OutOfMemoryError:  # the file is sound; the caller may try again with fewer slots
+        raise
     except Exception as error:  # whatever a damaged file makes PyTorch raise
         reason = type(error).__name__
         warnings.warn(f"{checkpoint} is damaged ({reason}); these members start again", stacklevel=3)
