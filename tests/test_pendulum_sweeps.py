@@ -79,6 +79,7 @@ def test_the_strategies_are_those_of_table_4() -> None:
         assert (adam.updates, adam.schedule, adam.shuffle) == (13, Exponential(0.995), False)  # the code's alone
         (letter,) = stages_of(f"{family}/pendulum/adam-plain")
         assert letter == dataclasses.replace(adam, updates=None, schedule=None)
+        assert stages_of(f"{family}/pendulum/adam-own") == (dataclasses.replace(adam, updates=None),)
     assert stages_of("pinode/pendulum/lbfgs") == (lbfgs,)
     before, alm = stages_of("pinode/pendulum/alm")
     assert (before, alm.inner, alm.outer, alm.growth, alm.penalty) == (lbfgs, inner, 50, 1.05, 1.0)
@@ -87,6 +88,8 @@ def test_the_strategies_are_those_of_table_4() -> None:
     before, nncg = stages_of("pinode/pendulum/nncg")
     assert (before, nncg.learning_rate, nncg.steps, nncg.rank) == (lbfgs, 1e-3, 1_500, 10)
     assert (nncg.damping, nncg.cg_tolerance, nncg.cg_iterations, nncg.refresh) == (1e-2, 1e-5, 100, 1)
+    half, after = stages_of("pinode/pendulum/nncg-adam")
+    assert (half, after) == (dataclasses.replace(adam, epochs=300), dataclasses.replace(nncg, steps=300))
     before, tight = stages_of("pinode/pendulum/nncg-tight")
     assert (before, tight.damping, tight.cg_tolerance, tight.learning_rate) == (lbfgs, 1e-6, 1e-9, 1.0)
     curriculum, last = stages_of("pinode/pendulum/cl")

@@ -293,9 +293,9 @@ def pendulum(family: str, name: str, *, variant: str = "", setup: NeuralODESetup
 PENDULUM = (
     pendulum("node", "adam"),
     *(pendulum("pinode", name) for name in ("adam", "lbfgs", "alm", "nncg", "cl")),
-    # What the text says of Adam; the angle instead of the sphere; the equation without its factor, or left out; NNCG that moves
-    pendulum("node", "adam-plain"),
-    pendulum("pinode", "adam-plain"),
+    # Other readings: Adam as the text has it, and with own batches; the angle instead of the sphere; the equation without its
+    # factor, or left out; NNCG after Adam, and NNCG that moves
+    *(pendulum(family, name) for name in ("adam-plain", "adam-own") for family in ("node", "pinode")),
     pendulum(
         "node",
         "adam",
@@ -317,6 +317,7 @@ PENDULUM = (
         setup=NeuralODESetup(),
         reading="The same without the physics term: what the equation adds is the difference.",
     ),
+    pendulum("pinode", "nncg-adam"),
     pendulum("pinode", "nncg-tight"),
 )
 

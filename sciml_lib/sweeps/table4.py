@@ -82,6 +82,12 @@ ROWS = {
         smoke=Strategy((replace(TABLE_4_ADAM, epochs=2, updates=None, schedule=None),)),
         reading="An epoch is one pass through a run's own batches and the learning rate stays: the text, and no more.",
     ),
+    "adam-own": Row(
+        words="Adam on mini-batches, each run's own in an epoch",
+        paper=Strategy((replace(TABLE_4_ADAM, updates=None),)),
+        smoke=Strategy((replace(TABLE_4_ADAM, epochs=2, updates=None),)),
+        reading="An epoch is one pass through a run's own batches, and the learning rate falls by 0.995 after each.",
+    ),
     "lbfgs": Row(
         words="L-BFGS",
         paper=Strategy((TABLE_4_LBFGS,)),
@@ -105,6 +111,12 @@ ROWS = {
             "The order of Table 4 (the released script begins with Adam); damping 1e-2, tolerance 1e-5 and 100 iterations of "
             "conjugate gradients are the released code's."
         ),
+    ),
+    "nncg-adam": Row(
+        words="Adam, then NysNewton-CG",
+        paper=Strategy((replace(TABLE_4_ADAM, epochs=300), replace(TABLE_4_NNCG, steps=300))),
+        smoke=Strategy((replace(TABLE_4_ADAM, epochs=2), replace(TABLE_4_NNCG, steps=3, cg_iterations=3))),
+        reading="The released script's order: half of its 600 epochs are Adam's and half NysNewton-CG's, none L-BFGS's.",
     ),
     "nncg-tight": Row(
         words="L-BFGS, then NysNewton-CG with a tolerance that asks for steps",
