@@ -147,6 +147,18 @@ def test_float32_agrees_with_float64() -> None:
     torch.testing.assert_close(slq(single).moment(2), slq(double).moment(2), rtol=1e-5, atol=0)
 
 
+def test_a_loss_that_two_programs_round_differently_is_taken() -> None:
+    class Rounded(Quadratic):
+        """The kernel's loss and the graph's, where it is tiny."""
+
+        def value(self, params: Tensor) -> Tensor:
+            return 1.001 * super().value(params)
+
+    matrices = with_spectrum([1.0, 2.0], [3.0, 4.0])
+    operator = HessianOperator.of_problem(Rounded(matrices), torch.ones(2, 2).double())
+    torch.testing.assert_close(operator(torch.ones(2, 2).double()), matrices.sum(dim=2))
+
+
 def test_a_loss_that_is_not_deterministic_is_refused() -> None:
     generator = torch.Generator().manual_seed(0)
 
