@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sciml_lib import figures, prose
+from sciml_lib import figures, ledger, prose
 from sciml_lib.analysis import borders
 from sciml_lib.analysis.newton import MEASURES, QUANTITIES, Gain
-from sciml_lib.ledger import FAILS, HOLDS, OPEN, Statement
+from sciml_lib.ledger import Outcome, Verdict
 from sciml_lib.ledger.strategies import place
 from sciml_lib.optim import LBFGS, Status
 from sciml_lib.panels import Panel, solved
@@ -209,16 +208,38 @@ def measure_command(panels: Sequence[Panel]) -> str:
     return f"{table(['command', 'runs measured', 'time'], rows)}\n\nIt needs the runs: {trained}."
 
 
-def statement_table(found: list[Statement]) -> str:
-    """Tabulates statements with what the runs say."""
-    rows = [[s.claim, s.found, s.verdict] for s in found]
-    return table(["the paper says", "our runs say", "at this scale it"], rows, of_text=True)
+MARKS = {
+    Outcome.HOLDS: "\u25cf",
+    Outcome.SUGGESTS: "\u25d5",
+    Outcome.OPEN: "\u25cb",
+    Outcome.AGAINST: "\u25d4",
+    Outcome.FAILS: "\u2715",
+}
+"""The sign of each outcome; the word always stands beside it."""
 
 
-def outcomes(found: Iterable[Statement]) -> str:
-    """Counts the verdicts that occur, as ``holds 1, does not hold 4, cannot be judged 2``."""
-    counts = Counter(s.verdict for s in found)
-    return ", ".join(f"{verdict} {counts[verdict]}" for verdict in (HOLDS, FAILS, OPEN) if verdict in counts)
+def claims_table(found: Iterable[Verdict]) -> str:
+    """Tabulates verdicts: what the paper says and where, what the runs say, the outcome, and what it rests on."""
+    rows = []
+    for verdict in found:
+        claim, reading = verdict.claim, verdict.reading
+        why = f": {reading.reason}" if reading.reason else ""
+        outcome = f"{MARKS[verdict.outcome]}\u00a0**{verdict.outcome}**{why}"
+        rows.append([f"{claim.words} ({claim.where})", reading.found, outcome, reading.evidence])
+    return table(["the paper says", "our runs say", "outcome", "evidence"], rows, of_text=True)
+
+
+def outcomes(found: Iterable[Verdict]) -> str:
+    """Counts the outcomes that occur, as ``1 holds, 2 suggest, 4 are open``."""
+    words = {
+        Outcome.HOLDS: ("holds", "hold"),
+        Outcome.SUGGESTS: ("is suggested", "are suggested"),
+        Outcome.AGAINST: ("is spoken against", "are spoken against"),
+        Outcome.FAILS: ("does not hold", "do not hold"),
+        Outcome.OPEN: ("is open", "are open"),
+    }
+    counts = ledger.counts(found)
+    return listed(f"{counts[one]} {words[one][counts[one] != 1]}" for one in words if counts[one])
 
 
 def _all(results: Results | Iterable[Results]) -> list[Results]:

@@ -8,17 +8,16 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from sciml_lib.errors import UserError
 from sciml_lib.panels import Panel
 from sciml_lib.regimes import STRATEGY_NAMES, Regime
+from sciml_lib.regimes.bootstrap import crossings as row_crossings
 
 BASE = STRATEGY_NAMES["lbfgs"]
 """The strategy that the others are compared with."""
 
 RESOLUTION = 0.5
 """Two borders that are nearer than this, in cells, are the same: the grid does not tell them apart."""
-
-MANY_POINTS = 1000
-"""From this N_f on the paper speaks of abundant data, and of the speed alone as the limit."""
 
 
 class Words(NamedTuple):
@@ -47,6 +46,28 @@ def at(panel: Panel, n_data: int, kind: str = "train") -> dict[str, float] | Non
     row = panel.crossings.sel(boundary=kind, n_data=n_data)
     here = {name: float(row[name]) for name in ("crossing", "lower", "upper")}
     return None if np.isnan(here["crossing"]) else here
+
+
+def published_at(panel: Panel, n_data: int) -> float:
+    """Where a row of the published map of this model crosses the training threshold, as a coefficient.
+
+    Returns:
+        Infinite where the whole row is below, minus infinite where it is above from the start; NaN where the figure does not
+        show the crossing, or has no such map.
+    """
+    try:
+        theirs = panel.published
+    except UserError:
+        return np.nan
+    if panel.sweep != theirs.attrs["sweep"] or n_data not in theirs["n_data"]:
+        return np.nan
+    train, test = (
+        theirs[name].sel(n_data=[n_data]).transpose("coefficient", "n_data") for name in ("train_loss", "test_error")
+    )
+    place = float(row_crossings(train.values[None], test.values[None], panel.thresholds)[0].squeeze())
+    return (
+        float(np.interp(place, np.arange(train.sizes["coefficient"]), theirs["coefficient"])) if np.isfinite(place) else place
+    )
 
 
 def amounts(panel: Panel) -> list[int]:

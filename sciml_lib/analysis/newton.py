@@ -38,6 +38,7 @@ class Gain:
         gave_up: which runs of the method ended before their budget, ``[n_coefficient, n_data, n_seed]``.
         worse: which of its runs have a test error more than 5 % above the base's, or none that is finite.
         indefinite: which of its runs spent their budget but met negative curvature.
+        status: how the method's runs ended.
         stored: which runs both have.
     """
 
@@ -52,12 +53,12 @@ class Gain:
             for name in QUANTITIES
         }
         self.labels: NDArray = base.labels.values
-        status = method.seeded("status").values
+        self.status: NDArray = method.seeded("status").values
         self.before: NDArray = base.seeded("test_error").values
         after = method.seeded("test_error").values
-        self.stored: NDArray = (status != "") & (base.seeded("status").values != "")
-        self.gave_up: NDArray = np.isin(status, [s.label for s in FAILURES])
-        self.indefinite: NDArray = status == Status.NEGATIVE_CURVATURE.label
+        self.stored: NDArray = (self.status != "") & (base.seeded("status").values != "")
+        self.gave_up: NDArray = np.isin(self.status, [s.label for s in FAILURES])
+        self.indefinite: NDArray = self.status == Status.NEGATIVE_CURVATURE.label
         self.worse: NDArray = self.stored & ~(after <= (1.0 + WORSE) * self.before)
 
     def values(self, quantity: str, measure: str, where: NDArray) -> NDArray:

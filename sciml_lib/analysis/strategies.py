@@ -13,7 +13,7 @@ from sciml_lib.analysis.borders import has
 from sciml_lib.optim import LBFGS, NNCG, Status
 from sciml_lib.panels import Panel, onset
 from sciml_lib.regimes import REGIMES, Regime, shares
-from sciml_lib.strategies import AugmentedLagrangian, Curriculum, RoPINN, Stage, Strategy
+from sciml_lib.strategies import AugmentedLagrangian, Curriculum, MiniBatchAdam, RoPINN, Stage, Strategy
 from sciml_lib.sweeps.table2 import TABLE_2_LBFGS
 
 BUDGET_ENDED = (Status.BUDGET_SPENT.label, Status.NEGATIVE_CURVATURE.label)
@@ -30,10 +30,7 @@ def budgets(panels: Mapping[str, Panel]) -> pd.DataFrame:
     """
     rows = {}
     for name, panel in panels.items():
-        paper, stage = panel.plan.sweep.at("paper"), own_stage(panel.plan.strategy)
-        # The profile `paper` of L-BFGS has five times the iterations of Table 2; all others have the table's.
-        full = iterations(TABLE_2_LBFGS if isinstance(stage, LBFGS) else own_stage(paper.strategy))
-        here = iterations(stage)
+        paper, here, full = panel.plan.sweep.at("paper"), iterations(own_stage(panel.plan.strategy)), paper_iterations(panel)
         rows[name] = {
             **{"here": here, "paper": full, "share": here / full, "cells": int((panel.labels != Regime.MISSING).sum())},
             **{"seeds": panel.runs.sizes["seed"], "runs": int((panel.runs["status"] != "").sum())},
@@ -48,8 +45,18 @@ def own_stage(strategy: Strategy) -> Stage | Curriculum:
     return next((stage for stage in strategy.stages if isinstance(stage, special)), strategy.stages[-1])
 
 
+def paper_iterations(panel: Panel) -> int:
+    """Iterations that the paper's table gives to the stage that a map's strategy is named after, see :func:`iterations`."""
+    stage = own_stage(panel.plan.sweep.at("paper").strategy)
+    # The profile `paper` of L-BFGS has five times the iterations of Table 2; all others have their table's.
+    pinn = panel.sweep.startswith("pinn/") and isinstance(stage, LBFGS)
+    return iterations(TABLE_2_LBFGS if pinn else stage)
+
+
 def iterations(stage: Stage | Curriculum) -> int:
-    """Iterations of a stage at most; Newton steps of NysNewton-CG."""
+    """Iterations of a stage at most; Newton steps of NysNewton-CG, epochs of Adam on mini-batches."""
+    if isinstance(stage, MiniBatchAdam):
+        return stage.epochs
     if isinstance(stage, AugmentedLagrangian):
         return stage.outer * stage.inner.max_iterations
     if isinstance(stage, RoPINN):

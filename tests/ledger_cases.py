@@ -1,0 +1,47 @@
+"""What every claim of the ledger has to pass: the contract, by evidence whose truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any
+
+from sciml_lib import ledger
+from sciml_lib.ledger import Outcome
+
+Gathered = tuple[Any, ...]
+
+
+def outcomes(module: ModuleType, gathered: Gathered) -> dict[str, Outcome]:
+    """The outcome of every claim of a module."""
+    return {verdict.claim.id: verdict.outcome for verdict in ledger.judged(module, *gathered)}
+
+
+def check_contract(
+    module: ModuleType,
+    *,
+    perfect: Callable[[str], Gathered],
+    equal: Callable[[str], Gathered],
+    broken: Callable[[str], Gathered],
+    less: Callable[[str], Iterable[Gathered]],
+    smoke: Callable[[str], Gathered],
+    claims: Iterable[str] | None = None,
+) -> None:
+    """Asserts the contract for every claim of a module, each case made for the id of a claim.
+
+    Args:
+        module: of claims.
+        perfect: complete evidence that the paper is right.
+        equal: complete evidence without any difference, or one within its noise.
+        broken: complete evidence that the paper is wrong.
+        less: ``broken`` with cells, seeds or budget taken away, one after the other.
+        smoke: ``broken`` in the profile smoke.
+        claims: ids; all of the module by default.
+    """
+    for name in claims or [one.id for one in module.CLAIMS]:
+        found = [outcomes(module, made(name))[name] for made in (perfect, equal, broken)]
+        assert found == [Outcome.HOLDS, Outcome.OPEN, Outcome.FAILS], (name, found)
+        for gathered in less(name):
+            poorer = outcomes(module, gathered)[name]
+            assert poorer in (Outcome.OPEN, Outcome.AGAINST), (name, poorer)
+        assert outcomes(module, smoke(name))[name] is Outcome.OPEN, name
