@@ -1,4 +1,4 @@
-"""The command line: ``sciml list | run | status | measure | study | chapter``, or ``python -m sciml_lib ...``.
+"""The command line: ``sciml list | run | status | measure | study | chapter | ledger``, or ``python -m sciml_lib ...``.
 
 The rooms are imported inside the commands, so that ``--help`` answers at once.
 """
@@ -353,6 +353,40 @@ def chapter(name: str, params: tuple[tuple[str, str], ...], output: Path) -> Non
         raise UserError(f"-p {twice[0]} is given twice; give every parameter once")
     chapters.execute(name, dict(params), output)
     click.echo(f"wrote {output}")
+
+
+@main.command()
+@click.argument("which", default="all")
+@_options("profile", "runs")
+def ledger(which: str, profile: str, runs: str | None) -> None:
+    """What the runs say of the paper's claims: WHICH is all, open, or the id of one claim.
+
+    \b
+    Examples:
+      python -m sciml_lib ledger
+      python -m sciml_lib ledger open
+      python -m sciml_lib ledger strategies-border-lbfgs
+    """
+    from sciml_lib import ledger as claims
+    from sciml_lib.sweeps.timing import duration
+
+    source = claims.Source(profile, runs=runs or "")
+    if which not in ("all", "open"):
+        module = claims.module_of(which)
+        click.echo(claims.in_full(next(v for v in claims.verdicts(source, [module]) if v.claim.id == which), runs))
+        return
+    found = claims.verdicts(source)
+    if which == "open":
+        for name, row in claims.settling.plan(found, runs).iterrows():
+            time = "" if math.isnan(row.seconds) else f", {duration(row.seconds)}"
+            runs_left = f" ({row.missing:,} runs{time}): {row.command}" if row.command else ""
+            click.echo(
+                f"{name}: {row.outcome}, {row.reason}\n    {row.run or 'nobody has said what would settle it'}{runs_left}"
+            )
+        return
+    for verdict in found:
+        click.echo(f"{verdict.claim.id}: {verdict.outcome}\n    {verdict.claim.words}; found: {verdict.reading.found}")
+    click.echo(", ".join(f"{n} {outcome}" for outcome, n in claims.counts(found).items()))
 
 
 def _status_line(job: Job) -> str:

@@ -1,19 +1,20 @@
 """What the paper claims, and what the runs say of it.
 
-Every module of claims has three names: ``CLAIMS``, the claims in the paper's order; ``gather(source)``, which reads the runs
+Every module of claims has four names: ``TITLE``, its heading; ``CLAIMS``, the claims in the paper's order; ``gather(source)``, which reads the runs
 that they speak of; and ``read(*gathered)``, which gives the reading of each claim by its id. The rule that turns a reading into
 an outcome is :mod:`sciml_lib.ledger.contract`, one for all.
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
 from sciml_lib.errors import UserError, unknown
-from sciml_lib.ledger import strategies
+from sciml_lib.ledger import settling, strategies
 from sciml_lib.ledger.contract import Claim, Outcome, Reading, Scope, Settling, Source, Verdict
 
 __all__ = [
@@ -25,10 +26,12 @@ __all__ = [
     "Settling",
     "Source",
     "Verdict",
-    "claim",
     "claims",
     "counts",
+    "in_full",
     "judged",
+    "module_of",
+    "settling",
     "strategies",
     "verdicts",
 ]
@@ -52,13 +55,13 @@ def claims(modules: Sequence[ModuleType] = MODULES) -> dict[str, Claim]:
     return found
 
 
-def claim(name: str) -> Claim:
-    """The claim of an id.
+def module_of(name: str, modules: Sequence[ModuleType] = MODULES) -> ModuleType:
+    """The module that a claim stands in.
 
     Raises:
-        UserError: if there is none; the nearest ids are offered.
+        UserError: if there is no such claim; the nearest ids are offered.
     """
-    known = claims()
+    known = {one.id: module for module in modules for one in module.CLAIMS}
     if name not in known:
         raise unknown("claim", name, known)
     return known[name]
@@ -100,3 +103,21 @@ def counts(found: Iterable[Verdict]) -> dict[Outcome, int]:
     """How many verdicts have each outcome, with zeros, in the order of :class:`Outcome`."""
     counted = Counter(verdict.outcome for verdict in found)
     return {outcome: counted[outcome] for outcome in Outcome}
+
+
+def in_full(verdict: Verdict, runs: str | os.PathLike[str] | None = None) -> str:
+    """Everything that the ledger knows of a claim, line by line.
+
+    Args:
+        verdict: on it.
+        runs: the folder of all stores, for what is missing of the run that would settle it.
+    """
+    one, reading = verdict.claim, verdict.reading
+    lines = [f"{one.id} ({one.where})", f"claim: {one.words}", f"speaks of: {one.scope}", f"test: {one.criterion}"]
+    why = f", {reading.reason}" if reading.reason else ""
+    lines += [f"found: {reading.found}", f"outcome: {verdict.outcome}{why}", f"evidence: {reading.evidence}"]
+    if reading.reason and one.settles is not None:
+        left = settling.cost(one.settles, runs)
+        more = f" ({left.runs:,} runs, {left.words}): {left.command}" if left.command else ""
+        lines.append(f"would be settled by: {one.settles.words}{more}")
+    return "\n".join([*lines, f"chapter: {one.chapter}"])

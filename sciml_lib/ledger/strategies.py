@@ -16,6 +16,7 @@ from sciml_lib.panels import Panel
 from sciml_lib.prose import listed, number, part_of, percent
 from sciml_lib.regimes import REGIMES, Regime
 
+TITLE = "Training strategies on the convection equation (section 2.4)"
 CHAPTER = "regimes/pinn_strategies"
 ABUNDANT = 5000
 """From so many points on the published border of L-BFGS is a vertical line (paper Fig. 3(b))."""

@@ -110,6 +110,13 @@ class Job:
         return replace(self, plan=self.plan.sweep.at(profile), seeds=None, n_data=None)
 
     @property
+    def kin(self) -> list[Job]:
+        """The same for every other profile of the sweep that has the same recipe, whole."""
+        profiles = dict.fromkeys(self.plan.sweep.at(name).profile for name in self.plan.sweep.profiles)
+        others = [self.at(profile) for profile in profiles if profile != self.plan.profile]
+        return [other for other in others if other.plan.hash == self.plan.hash]
+
+    @property
     def command(self) -> str:
         """What to type to train it, or to go on with it."""
         return self.typed("run")
