@@ -379,10 +379,8 @@ def ledger(which: str, profile: str, runs: str | None) -> None:
     if which == "open":
         for name, row in claims.settling.plan(found, runs).iterrows():
             time = "" if math.isnan(row.seconds) else f", {duration(row.seconds)}"
-            runs_left = f" ({row.missing:,} runs{time}): {row.command}" if row.command else ""
-            click.echo(
-                f"{name}: {row.outcome}, {row.reason}\n    {row.run or 'nobody has said what would settle it'}{runs_left}"
-            )
+            left = f" ({row.missing:,} runs{time}): {row.command}" if row.command else ""
+            click.echo(f"{name}: {row.outcome}, {row.reason}\n    {row.run or 'what would settle it is not known'}{left}")
         return
     for verdict in found:
         click.echo(f"{verdict.claim.id}: {verdict.outcome}\n    {verdict.claim.words}; found: {verdict.reading.found}")

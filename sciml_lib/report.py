@@ -218,14 +218,22 @@ MARKS = {
 """The sign of each outcome; the word always stands beside it."""
 
 
-def claims_table(found: Iterable[Verdict]) -> str:
-    """Tabulates verdicts: what the paper says and where, what the runs say, the outcome, and what it rests on."""
+def claims_table(found: Iterable[Verdict], *, home: bool = False) -> str:
+    """Tabulates verdicts: what the paper says and where, what the runs say, the outcome, and what it rests on.
+
+    Args:
+        found: the verdicts.
+        home: whether it is the page of all claims, where every row has its anchor and leads to its chapter; elsewhere a row
+            leads there.
+    """
     rows = []
     for verdict in found:
         claim, reading = verdict.claim, verdict.reading
         why = f": {reading.reason}" if reading.reason else ""
         outcome = f"{MARKS[verdict.outcome]}\u00a0**{verdict.outcome}**{why}"
-        rows.append([f"{claim.words} ({claim.where})", reading.found, outcome, reading.evidence])
+        said = f'<span id="{claim.id}"></span>{claim.words}' if home else claim.words
+        link = f"{{doc}}`../{claim.chapter}`" if home else f'<a href="../glance/claims.html#{claim.id}">in full</a>'
+        rows.append([f"{said} ({claim.where})", reading.found, outcome, f"{reading.evidence} · {link}"])
     return table(["the paper says", "our runs say", "outcome", "evidence"], rows, of_text=True)
 
 

@@ -1,8 +1,8 @@
 """What the paper claims, and what the runs say of it.
 
-Every module of claims has four names: ``TITLE``, its heading; ``CLAIMS``, the claims in the paper's order; ``gather(source)``, which reads the runs
-that they speak of; and ``read(*gathered)``, which gives the reading of each claim by its id. The rule that turns a reading into
-an outcome is :mod:`sciml_lib.ledger.contract`, one for all.
+Every module of claims has four names: ``TITLE``, its heading; ``CLAIMS``, the claims in the paper's order;
+``gather(source)``, which reads the runs that they speak of; and ``read(*gathered)``, which gives the reading of each claim by
+its id. The rule that turns a reading into an outcome is :mod:`sciml_lib.ledger.contract`, one for all.
 """
 
 from __future__ import annotations
