@@ -8,7 +8,7 @@ than its noise, and for a failure also that the published map passes the same te
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -165,6 +165,8 @@ class Reading:
             return ""
         if scope.profile == "smoke":
             return "the profile smoke never judges"
+        if not scope.cells:
+            return "not run"
         if self.right is None:
             return "the test cannot decide"
         if self.units < self.needed:
@@ -186,6 +188,23 @@ class Reading:
         if scope.by_budget == scope.by_budget:
             parts.append(f"{percent(scope.by_budget)} of the failing runs ended by budget")
         return " · ".join(parts)
+
+
+class Readings(Mapping[str, Reading]):
+    """Readings by the ids of their claims, each made when it is asked for: one claim costs no more than its own test."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Reading]]) -> None:
+        """Takes what makes each reading."""
+        self._makers = dict(makers)
+
+    def __getitem__(self, name: str) -> Reading:
+        return self._makers[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
 
 
 @dataclass(frozen=True)
