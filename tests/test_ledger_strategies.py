@@ -57,7 +57,15 @@ def split(first: Number, other: Number) -> Number:
 
 NOWHERE, LOW = high_from(1e9), accurate_from(0)
 GAIN = {"base": {"train": lambda *_: 1e-3, "test": lambda *_: 0.1}}
-HALF = {"base": {"train": lambda c, n, s: 1e-3, "test": lambda c, n, s: 0.1}}
+
+
+def first_seed(there: float, elsewhere: float) -> Number:
+    """A number of the first seed, and of all others."""
+    return lambda c, n, s: there if s == 0 else elsewhere
+
+
+UNLIKE = {"base": {"train": first_seed(1e-3, 1e-5), "test": first_seed(1.0, 0.01)}}
+"""A base whose seeds are so unlike that the two readings of a gain disagree: 69 and 23 % where the first seed gains 70 %."""
 
 
 def gave_up(where: Any) -> Any:
@@ -101,13 +109,15 @@ WORLDS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"cl": {"test": split(accurate_from(1000), accurate_from(10**9))}},
         {"cl": {"test": accurate_from(2000)}},
     ),
-    "nncg-test": tuple(
-        {**GAIN, "nncg": {"train": lambda *_: 1e-4, "test": test}}
-        for test in (lambda *_: 0.02, lambda c, n, s: 0.0001 if s < 2 else 0.299, lambda *_: 0.09)
+    "nncg-test": (
+        {**GAIN, "nncg": {"train": lambda *_: 1e-4, "test": lambda *_: 0.02}},
+        {**UNLIKE, "nncg": {"train": lambda *_: 1e-5, "test": first_seed(0.3, 0.01)}},
+        {**GAIN, "nncg": {"train": lambda *_: 1e-4, "test": lambda *_: 0.09}},
     ),
-    "nncg-train": tuple(
-        {**GAIN, "nncg": {"train": train, "test": LOW}}
-        for train in (lambda *_: 1e-4, lambda c, n, s: 1e-9 if s else 2.9e-3, lambda *_: 9e-4)
+    "nncg-train": (
+        {**GAIN, "nncg": {"train": lambda *_: 1e-4, "test": LOW}},
+        {**UNLIKE, "nncg": {"train": first_seed(3e-4, 1e-5), "test": LOW}},
+        {**GAIN, "nncg": {"train": lambda *_: 9e-4, "test": LOW}},
     ),
     "nncg-unstable": tuple(
         {"base": {}, "nncg": {"ended": gave_up(where)}}
@@ -137,7 +147,7 @@ def poorer(name: str) -> list[Gathered]:
     spent = {"ended": lambda *_: "budget_spent"}
     return [
         world(**{key: {**options, "n_seeds": 1} for key, options in names.items()}),
-        world(cells={"coefficient": [5.0, 30.0], "n_data": [100, 1000, 2000]}, **wrong),
+        world(cells={"coefficient": [5.0, 10.0], "n_data": [100, 1000, 2000]}, **wrong),
         world("laptop", **{key: {**options, **spent} for key, options in names.items()}),
     ]
 
