@@ -227,3 +227,10 @@ def test_stored_runs_are_read_and_never_trained(tmp_path: Path, monkeypatch: pyt
     assert Panel.stored(sweep.id, tmp_path, grown=False).runs.sizes["n_data"] == 1
     with pytest.raises(UserError, match="unknown sweep"):
         Panel.stored("pinn/convection/tiny", tmp_path)
+
+
+def test_a_study_of_which_nothing_is_stored_is_none_and_nothing_is_written(tmp_path: Path) -> None:
+    from sciml_lib import studies
+
+    assert studies.stored(studies.get("spectra"), runs=tmp_path) is None and not list(tmp_path.rglob("*"))
+    assert len(studies.stored(studies.get("spectra")).items) > 0

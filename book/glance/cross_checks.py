@@ -9,8 +9,11 @@ runs: str = ""  # folder of stored runs; empty means the repository's own
 # %% tags=["hide-input"]
 import pandas as pd
 from sciml_lib import systems, text
+from sciml_lib.analysis.constants import NEAR, constant_loss
 from sciml_lib.ledger import cross_checks
 from sciml_lib.ledger.again import MEASURED_AGAIN
+from sciml_lib.panels import Panel
+from sciml_lib.prose import number
 from sciml_lib.sweeps import catalog
 
 # %load_ext sciml_lib.text
@@ -45,8 +48,8 @@ node_known = node.ratio_train_loss.notna().all()
 # A neural ODE of the released code has our training loss to {{ node_apart.ratio_train_loss | number(1) }}, relatively, seed by seed.
 # {% endif %}
 #
-# Each cell was trained by the other program with one seed, two at most. So this page says whether programs agree, and not what a
-# cell is like.
+# The other programs trained a cell of a PINN with one seed, or two. So this page says whether programs agree, and not what a cell
+# is like.
 # :::
 
 # %% [markdown]
@@ -61,8 +64,10 @@ def cell_words(row):
     """A cell and its seed, in the symbols of its system."""
     system = systems.get(catalog.get(row.sweep).system)
     seed = f", seed {row.seed}" if row.seed else ""
-    symbol, amount = system.coefficient_label, f"{row.n_data:,}"
-    return f"{system.name}, {symbol} = {row.coefficient:g}, N = {amount}{seed}"
+    words = (
+        f"{system.coefficient_label} = {row.coefficient:g}, N = {row.n_data:,}"
+    )
+    return f"{system.name}, {words}{seed}"
 
 
 def both(row, quantity):
@@ -71,8 +76,8 @@ def both(row, quantity):
     ours = getattr(row, f"ours_{quantity}")
     if theirs != theirs:
         return ""
-    mine = "not run yet" if ours != ours else f"{ours:.2g}"
-    return f"{theirs:.2g} / {mine}"
+    mine = "not run yet" if ours != ours else number(ours)
+    return f"{number(theirs)} / {mine}"
 
 
 def steps(row):
@@ -122,6 +127,8 @@ cold_table = table_of(cold)
 spread = compared.ratio_train_loss[same]
 split = pinn[pinn.known & (pinn.our_regimes.str.len() > 1)]
 zero = pd.concat([cold.theirs_train_loss, cold.ours_train_loss]).dropna()
+diffusion = Panel.stored("pinn/reaction-diffusion/lbfgs", runs or None)
+level = constant_loss(diffusion, 0.0) if diffusion else None
 
 # %% tags=["remove-input"] language="markdown"
 # {% if spread | length %}
@@ -152,8 +159,9 @@ zero = pd.concat([cold.theirs_train_loss, cold.ours_train_loss]).dropna()
 #
 # {{ cold_table }}
 #
-# {% if zero | length > cold | length and supported(zero.max() < 1.1 * zero.min()) %}
-# All of these have nearly the training loss of the constant $u = 0$: that Regime II lies there is no effect of the warm-up.
+# {% if level and supported((zero / level - 1).abs().max() < NEAR) %}
+# All of these have the training loss of the constant $u = 0$, {{ level | number }}, within {{ NEAR | percent }}: that Regime II lies there
+# is no effect of the warm-up.
 # {% endif %}
 
 # %% [markdown]
@@ -165,7 +173,7 @@ zero = pd.concat([cold.theirs_train_loss, cold.ours_train_loss]).dropna()
 # %% tags=["remove-input"]
 def apart_by(ratio):
     """A relative difference."""
-    return "not run yet" if ratio != ratio else f"{ratio - 1:+.1e}"
+    return "not run yet" if ratio != ratio else number(ratio - 1, 1)
 
 
 names = {
@@ -176,7 +184,7 @@ names = {
 frame = pd.DataFrame(
     {
         f"{kind}_{name}": (
-            node[f"theirs_{name}"].map("{:.6g}".format)
+            node[f"theirs_{name}"].map(lambda value: number(value, 6))
             if kind == "theirs"
             else node[f"ratio_{name}"].map(apart_by)
         )
@@ -272,14 +280,15 @@ again = pd.DataFrame(
         {
             "ours": one.ours,
             "against": one.against,
-            "test": f"`tests/{one.file}`, `{one.test}`",
+            "test": f"`{one.file}`",
+            "name": one.test.removeprefix("test_").replace("_", " "),
         }
         for one in MEASURED_AGAIN
     ]
 ).set_index("ours")
 text.table(
     again,
-    {"against": "against", "test": "test"},
+    {"against": "against", "name": "test", "test": "file"},
     "of this library",
     of_text=True,
 )

@@ -52,9 +52,10 @@ twice = convection.repeats(panel, again) if panel and again else None
 # {{ told | length }} more are shown in a chapter in another quantity, and {{ open_ones | length }} are not measured; the tables say why.
 # :::
 
-# %% tags=["remove-input"] language="markdown"
+# %% [markdown]
 # ## What the other reading changes
-#
+
+# %% tags=["remove-input"] language="markdown"
 # Both sweeps of a line are compared on the cells and seeds that both have, by the thresholds of the first. The sweep as this book
 # reads it stands first, the other one second. Lines with fewer than {{ MANY }} cells stand below, since their shares say little.
 
@@ -67,7 +68,7 @@ def short(name):
 
 def times(ratio):
     """A ratio of two losses or errors."""
-    return "other units" if ratio != ratio else f"× {ratio:.2g}"
+    return "other units" if ratio != ratio else f"×\u00a0{ratio:.2g}"
 
 
 def kappas(row):
@@ -100,17 +101,17 @@ for row in found.sort_values(order, ascending=False).itertuples():
             "kappa": kappas(row),
         }
     lines.append(line)
-table = pd.DataFrame(lines).set_index("what")
+heads = {
+    "pair": "sweeps",
+    "test": "test error",
+    "train": "training loss",
+    "cells": "cells that change regime",
+    "runs": "runs that do",
+    "kappa": "kappa with Fig. 1",
+}
 effects_table = text.tabulated(
-    table,
-    {
-        "pair": "sweeps",
-        "test": "test error",
-        "train": "training loss",
-        "cells": "cells that change regime",
-        "runs": "runs that do",
-        "kappa": "kappa with Fig. 1",
-    },
+    pd.DataFrame(lines, columns=["what", *heads]).set_index("what"),
+    heads,
     "difference",
     of_text=True,
 )
@@ -201,9 +202,10 @@ numbers = {
     for family, title in differences.FAMILIES.items()
 }
 
-# %% tags=["remove-input"] language="markdown"
+# %% [markdown]
 # ## The register
-#
+
+# %% tags=["remove-input"] language="markdown"
 # {% for title, rows in tables.items() %}
 # ::::{dropdown} {{ title }}: {{ numbers[title] }}
 # :::{div} register
