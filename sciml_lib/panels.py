@@ -117,6 +117,27 @@ class Panel:
         return cls(found, folder, thresholds, plan)
 
     @classmethod
+    def stored(cls, sweep: Sweep | str, runs: str | os.PathLike[str] | None = None, *, grown: bool = True) -> Panel | None:
+        """What is stored of a sweep in its profile *laptop*; trains nothing.
+
+        Args:
+            sweep: id of a sweep, or a sweep of your own.
+            runs: folder of stored runs; None for the repository's own.
+            grown: as :meth:`of` has it.
+
+        Returns:
+            The map; None if no run is stored.
+
+        Raises:
+            UserError: if there is no such sweep or folder, or the store is not in order.
+        """
+        job = Job.of(sweep, runs=runs)
+        if not store.read(job).rows:
+            return None
+        found = dataset.load(sweep, runs=runs, grown=grown)
+        return cls(found, os.fspath(runs or ""), own_plan=job.plan.sweep.at(found.attrs["profile"]))
+
+    @classmethod
     def measured(
         cls,
         sweep: Sweep | str,

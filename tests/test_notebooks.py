@@ -19,7 +19,7 @@ from sciml_lib import chapters, notebooks
 DIGEST = re.compile(r"digest\W+(?:<code>)?([0-9a-f]{8,})")
 NAMES = chapters.names()
 OVERVIEWS = [name for name in NAMES if chapters._source(name).parent.name == "glance"]
-"""They read what is stored, train nothing and draw nothing."""
+"""They read what is stored and train nothing."""
 CHAPTERS = [name for name in NAMES if name not in OVERVIEWS]
 
 

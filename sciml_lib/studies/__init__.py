@@ -1,7 +1,7 @@
 """What is computed of trained networks beside their losses: one file a study, and the table of their names."""
 
 from sciml_lib.errors import unknown
-from sciml_lib.studies.base import Computed, Item, Results, Study, load, load_or_run, run, seconds_left
+from sciml_lib.studies.base import Computed, Item, Results, Study, load, load_or_run, run, seconds_left, stored
 from sciml_lib.studies.curves import Curves
 from sciml_lib.studies.jumps import Jumps
 from sciml_lib.studies.spectra import Spectra
@@ -38,4 +38,5 @@ __all__ = [
     "load_or_run",
     "run",
     "seconds_left",
+    "stored",
 ]

@@ -388,6 +388,16 @@ def load(study: Study, profile: str = "laptop", runs: str | os.PathLike[str] | N
     return Results(found, attrs)
 
 
+def stored(study: Study, profile: str = "laptop", runs: str | os.PathLike[str] | None = None) -> Results | None:
+    """Reads what :func:`load` reads; None if nothing of the study is stored.
+
+    Raises:
+        UserError: if what is stored is damaged or was made with other numbers.
+    """
+    found = any(folder_of(study, profile, runs).glob("*.npz"))
+    return load(study, profile, runs) if found else None
+
+
 def load_or_run(
     study: Study, profile: str = "laptop", *, runs: str | os.PathLike[str] | None = None, device: str = "auto"
 ) -> Results:
