@@ -34,8 +34,8 @@ $(READY): requirements.txt pyproject.toml
 
 book: $(READY)
 	@$(BIN)/python -m sciml_lib.chapters refresh
-	@MPLCONFIGDIR="$(CURDIR)/_build/.matplotlib" $(BIN)/jupyter-book build . -W --keep-going --all --quiet
-	@echo
+	@echo "rendering the pages ..."
+	@MPLCONFIGDIR="$(CURDIR)/_build/.matplotlib" $(BIN)/jupyter-book build . -W --keep-going --all --quiet >/dev/null
 	@echo "The book is ready: open $(CURDIR)/$(HTML)"
 
 lint: $(READY)
@@ -43,12 +43,14 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 
 # One pytest run: unit tests, a papermill smoke run of every chapter, the notebook regression test (nbval) on every
-# committed chapter, the warnings-as-errors build of the book, its links, and a real browser on every page.
+# committed chapter, the warnings-as-errors build of the book, its links, and a real browser on every page. Each processor
+# takes one file after another and computes with one thread; PYTEST_ARGS="-n 0" takes them one by one.
+test: export OMP_NUM_THREADS ?= 1
 test: lint
 	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 || \
 	  echo "No Chromium is installed here: the checks of the book in a real browser will be skipped."
 	$(BIN)/python -m pytest tests book --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg \
-	  --nbval-cell-timeout 300 --durations=15 $(PYTEST_ARGS)
+	  --nbval-cell-timeout 300 --numprocesses logical --maxprocesses 4 --dist loadfile --durations=15 $(PYTEST_ARGS)
 
 serve: book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000

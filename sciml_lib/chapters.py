@@ -12,23 +12,40 @@ The notebook tools are imported where they are used: a sweep on a bare GPU node 
 from __future__ import annotations
 
 import ast
+import contextlib
 import math
+import multiprocessing
 import operator
 import os
 import shlex
+import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from multiprocessing import connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sciml_lib import keeper, notebooks, text
 from sciml_lib.errors import UserError, unknown
 
+if TYPE_CHECKING:
+    from sciml_lib import warm
+
 ROOT = Path(__file__).resolve().parents[1]
 _LARGEST = 10**18
 """Whole numbers from here on are refused: nothing that a chapter counts comes near, and tools fail on thousands of digits."""
+
+_MOST_JOBS = 4
+
+_ONE_THREAD = {
+    # An import of matplotlib looks for this once; a kernel that starts by itself sets it before.
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+}
+"""What chapters that are executed beside each other find in their environment."""
 
 _KINDS = {
     "bool": (bool, "True or False"),
@@ -203,12 +220,16 @@ def execute(
     return target
 
 
-def refresh(name: str) -> bool:
+def refresh(name: str, fork: warm.Fork | None = None) -> bool:
     """Rebuilds the committed notebook of a chapter from its ``.py``, executed with the default parameters.
 
     It is executed on the repository's own runs, whatever ``SCIML_RUNS`` says. Unchanged source on unchanged data gives the
     same bytes, on another machine as well: a picture in which a few pixels have another shade is not written anew
     (:func:`sciml_lib.notebooks.keep_pictures` has the rule).
+
+    Args:
+        name: the chapter, one of :func:`names`.
+        fork: what becomes its kernel; by default a Python is started.
 
     Returns:
         Whether the file changed.
@@ -234,6 +255,7 @@ def refresh(name: str) -> bool:
                 parameters={},
                 cwd=source.parent,
                 progress=False,
+                fork=fork,
                 SCIML_RUNS=None,
                 **{text.STRICT: "1"},
             )
@@ -253,20 +275,104 @@ def refresh(name: str) -> bool:
     return after != before
 
 
-def refresh_all(only: Iterable[str] | None = None) -> None:
+def refresh_all(only: Iterable[str] | None = None, jobs: int | None = None) -> None:
     """Refreshes chapters, one line of report each, as ``make book`` does; first of all it looks for edits to keep.
+
+    Several are executed at once, with one thread each, from one process that has imported the library. A chapter that fails
+    does not keep the others from being executed.
 
     Args:
         only: names of chapters; all by default.
+        jobs: how many at once; as many as there are processors to use by default, and at most four, for each takes up to
+            a gigabyte of memory.
 
     Raises:
-        UserError: as :func:`refresh`; if an ``.ipynb`` holds edits, before any chapter is executed.
+        UserError: if an ``.ipynb`` holds edits, before any chapter is executed; or at the end, if chapters failed, as in
+            :func:`refresh`: it says of each what and why.
     """
-    chosen = names() if only is None else list(only)
+    chosen = names() if only is None else list(dict.fromkeys(only))
     keep_edits(chosen)
-    for name in chosen:
-        print(f"executing the chapter {name} ...", end=" ", flush=True)
-        print("new output" if refresh(name) else "as committed", flush=True)
+    jobs = min(jobs or _processors(), _MOST_JOBS)
+    # Elsewhere a process that has loaded the system's numerical libraries cannot be forked.
+    together = len(chosen) > 1 and sys.platform == "linux"
+    failures = []
+    with contextlib.closing(_outcomes(chosen, jobs) if together else (_outcome(name) for name in chosen)) as outcomes:
+        for name, words, failure in outcomes:
+            print(f"{name} ... {words}", flush=True)
+            if failure:
+                failures.append(failure)
+    if failures:
+        raise UserError("\nerror: ".join(sorted(failures)))
+
+
+def _processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _outcome(name: str, fork: warm.Fork | None = None) -> tuple[str, str, str]:
+    """Refreshes a chapter; returns its name, what became of it in two words, and why it failed if it did."""
+    try:
+        return name, "new output" if refresh(name, fork) else "as committed", ""
+    except UserError as error:
+        reason = str(error)
+    except OSError as error:
+        reason = _of_the_system(error)
+    except Exception as error:
+        # Of a fault in the chapter papermill's text is the traceback.
+        reason = str(error) if hasattr(error, "traceback") else "".join(traceback.format_exception(error))
+    return name, "failed", reason if reason.startswith(f"chapter {name}: ") else f"chapter {name}: {reason}"
+
+
+def _of_the_system(error: OSError) -> str:
+    """An error of the file system as a sentence."""
+    return f"{error.filename or 'a file'}: {error.strerror or error}; see to it and try again"
+
+
+def _outcomes(chosen: Iterable[str], jobs: int) -> Iterator[tuple[str, str, str]]:
+    """Yields what became of chapters as they end; each is executed in a fork of this process."""
+    from sciml_lib import warm
+
+    context = multiprocessing.get_context("fork")
+    waiting, running = list(chosen)[::-1], {}
+    with notebooks.quiet_kernels(ROOT, **_ONE_THREAD):
+        warm.load()
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    receiver, sender = context.Pipe(duplex=False)
+                    process = context.Process(target=_fork_and_tell, args=(waiting[-1], sender))
+                    with warm.held_back():
+                        process.start()
+                        running[receiver] = waiting.pop(), process
+                    sender.close()
+                for receiver in connection.wait(list(running)):
+                    name, process = running[receiver]
+                    try:
+                        outcome = receiver.recv()
+                    except EOFError:
+                        process.join()
+                        outcome = name, "failed", f"chapter {name}: its process ended with status {process.exitcode}"
+                    process.join()
+                    receiver.close()
+                    del running[receiver]
+                    yield outcome
+        finally:
+            for _, process in running.values():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGINT)
+            for _, process in running.values():
+                process.join()
+
+
+def _fork_and_tell(name: str, sender: connection.Connection) -> None:
+    """The life of the process of one chapter; the interruption that is sent to it stops the kernel, too."""
+    from sciml_lib import warm
+
+    with contextlib.suppress(KeyboardInterrupt):
+        fork = warm.Fork()
+        warm.detach(signal.default_int_handler)
+        sender.send(_outcome(name, fork))
 
 
 def keep_edits(chosen: Iterable[str]) -> None:
@@ -354,7 +460,16 @@ def _default_runs() -> str | None:
     return str(places.runs_folder().resolve()) if os.environ.get("SCIML_RUNS") else None
 
 
-def _run(source: Path, target: Path, *, parameters: Mapping[str, Any], cwd: Path, progress: bool, **environment: Any) -> Any:
+def _run(
+    source: Path,
+    target: Path,
+    *,
+    parameters: Mapping[str, Any],
+    cwd: Path,
+    progress: bool,
+    fork: warm.Fork | None = None,
+    **environment: Any,
+) -> Any:
     """Executes a notebook into another and returns that.
 
     Raises:
@@ -362,6 +477,8 @@ def _run(source: Path, target: Path, *, parameters: Mapping[str, Any], cwd: Path
         papermill.PapermillExecutionError: if it fails.
     """
     import papermill
+
+    from sciml_lib import warm
 
     try:
         with notebooks.quiet_kernels(ROOT, TQDM_DISABLE=None if progress else "1", **environment):
@@ -373,6 +490,7 @@ def _run(source: Path, target: Path, *, parameters: Mapping[str, Any], cwd: Path
                 progress_bar=progress,
                 stderr_file=sys.stderr if progress else None,
                 kernel_name="python3",
+                **warm.options(fork),
             )
     except papermill.PapermillExecutionError as error:
         if error.ename == "UserError":
@@ -412,10 +530,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         refresh_all(words[1:] or None)
     except UserError as error:
-        print(f"\nerror: {error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"\nerror: {error.filename or 'a file'}: {error.strerror or error}; see to it and try again", file=sys.stderr)
+        print(f"error: {_of_the_system(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped by Ctrl-C; every chapter that was finished is kept: give the same command again", file=sys.stderr)

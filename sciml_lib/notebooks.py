@@ -287,7 +287,7 @@ def quiet_kernels(root: Path, **changes: str | None) -> Iterator[None]:
     path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
     changes = {**environment(), "PYTHONPATH": path, **changes}
     before = {key: os.environ.get(key) for key in changes}
-    loggers = [logging.getLogger(name) for name in ("papermill", "traitlets", "asyncio")]
+    loggers = [logging.getLogger(name) for name in ("papermill", "traitlets", "asyncio", "matplotlib.font_manager")]
     levels = [logger.level for logger in loggers]
     try:
         set_environment(changes)

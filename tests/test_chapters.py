@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -277,7 +278,7 @@ def test_edits_in_the_notebook_are_not_thrown_away(book, capsys, no_execution, s
     text = (book / "tiny.py").read_text()
     assert chapters.main(["refresh"]) == 2
     said = capsys.readouterr()
-    assert "tiny.ipynb was edited" in said.err and "executing" not in said.out
+    assert "tiny.ipynb was edited" in said.err and said.out == ""
     assert (book / "tiny.ipynb").read_bytes() == mine
     assert (book / "tiny.py").read_text() == text
 
@@ -287,7 +288,7 @@ def test_edits_in_any_notebook_stop_before_the_first_chapter_is_executed(book, c
     shutil.copy(book / "tiny.ipynb", book / "aaa.ipynb")
     edit_notebook(book / "tiny.ipynb")
     assert chapters.main(["refresh"]) == 2
-    assert "executing" not in capsys.readouterr().out
+    assert capsys.readouterr().out == ""
 
 
 def test_both_ways_that_the_sentence_names_work(book, capsys, monkeypatch):
@@ -373,6 +374,24 @@ def test_a_home_that_cannot_be_written_leaves_no_trace(book, tmp_path, monkeypat
     assert capfd.readouterr().err == ""  # neither does the kernel warn that it talks over TCP
 
 
+def test_a_kernel_that_has_not_come_to_rest_ends_in_silence(book, capfd):
+    """It has answered the last request of the tools, and is still busy with it when it is shut down."""
+    code(
+        book,
+        "import time",
+        "handlers = get_ipython().kernel.shell_handlers",
+        "answer = handlers['kernel_info_request']",
+        "",
+        "async def linger(*request):",
+        "    await answer(*request)",
+        "    time.sleep(1)",
+        "",
+        "handlers['kernel_info_request'] = linger",
+    )
+    assert chapters.refresh("tiny")
+    assert capfd.readouterr().err == ""
+
+
 def test_what_tools_say_about_this_machine_is_dropped_and_what_the_chapter_prints_is_kept():
     stream = nbformat.v4.new_output("stream", name="stderr", text="mkdir -p failed for path /home/me/.config: read-only\n")
     fonts = nbformat.v4.new_output("stream", name="stderr", text="Matplotlib is building the font cache; wait\nreal\n")
@@ -404,6 +423,85 @@ def test_a_committed_chapter_is_that_of_the_repository_s_runs(book, tmp_path, mo
     monkeypatch.setenv("SCIML_RUNS", str(tmp_path))
     assert chapters.refresh("tiny")
     assert printed(book / "tiny.ipynb").endswith("None\n")
+
+
+# --- several chapters at once -------------------------------------------------------------------------------------
+
+
+def refreshing(root: Path) -> subprocess.Popen:
+    """The command that refreshes all chapters of a repository, two at a time, as somebody types it."""
+    words = "import sys, pathlib; from sciml_lib import chapters; chapters.ROOT = pathlib.Path(sys.argv[1])"
+    script = f"{words}; chapters._processors = lambda: 2; sys.exit(chapters.main(['refresh']))"
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, "-c", script, str(root)], env=environment, start_new_session=True, **pipes)
+
+
+def chapter(path: Path, *lines: str) -> None:
+    """Writes a chapter with one cell, not yet executed."""
+    path.write_text("# %% [markdown]\n# # A chapter\n\n# %%\n" + "\n".join(lines) + "\n")
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere chapters are executed one after another")
+
+
+@linux
+def test_chapters_beside_each_other_are_those_of_one_alone_and_every_failure_is_told(book):
+    shared = "import sciml_lib", "print(vars(sciml_lib).get('mark'))", "sciml_lib.mark = 1"
+    chapter(book / "one.py", *shared)
+    chapter(book / "two.py", *shared)
+    chapter(book / "polite.py", "from sciml_lib.errors import UserError", "raise UserError('the runs are gone; train them')")
+    chapter(book / "broken.py", "raise RuntimeError('a fault of the chapter')")
+    chapter(book / "dead.py", "import os", "os._exit(3)")
+    before = (book / "tiny.ipynb").read_bytes()
+    process = refreshing(book.parents[1])
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 2
+    assert sorted(out.splitlines()) == [
+        *("broken ... failed", "dead ... failed", "one ... new output", "polite ... failed"),
+        *("tiny ... as committed", "two ... new output"),
+    ]
+    assert "error: chapter polite: the runs are gone; train them\n" in err
+    assert re.search(r"error: chapter broken: (.|\n)*RuntimeError(.|\n)*a fault of the chapter", err)
+    assert re.search(r"error: chapter dead: (.|\n)*Kernel died", err)
+    assert "KeyboardInterrupt" not in err and "IPKernelApp" not in err
+    assert (book / "tiny.ipynb").read_bytes() == before
+    assert printed(book / "one.ipynb") == printed(book / "two.ipynb") == "None\n"
+    assert sorted(path.name for path in book.glob("*.ipynb*")) == ["one.ipynb", "tiny.ipynb", "two.ipynb"]
+
+
+@linux
+def test_ctrl_c_stops_every_kernel_and_leaves_the_book_as_it_was(book, tmp_path):
+    (book / "tiny.py").unlink()
+    (book / "tiny.ipynb").unlink()
+    for name in ("one", "two", "three"):
+        chapter(
+            book / f"{name}.py",
+            "import os, time",
+            "from pathlib import Path",
+            f"Path({str(tmp_path)!r}, '{name}.pid').write_text(str(os.getpid()))",
+            "try:",
+            "    time.sleep(600)",
+            "except KeyboardInterrupt:",
+            f"    Path({str(tmp_path)!r}, '{name}.stopped').touch()",
+            "    raise",
+        )
+    files = sorted(book.rglob("*"))
+    process = refreshing(book.parents[1])
+    deadline = time.monotonic() + 300
+    while len(marks := list(tmp_path.glob("*.pid"))) < 2 or not all(mark.read_text() for mark in marks):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130 and out == ""
+    words = "stopped by Ctrl-C; every chapter that was finished is kept: give the same command again"
+    assert err.splitlines()[-1] == words and "ForkProcess" not in err
+    assert sorted(book.rglob("*")) == files
+    assert {mark.stem for mark in tmp_path.glob("*.stopped")} == {mark.stem for mark in marks} and len(marks) == 2
+    for mark in marks:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(mark.read_text()), 0)
 
 
 def png(pixels: np.ndarray) -> str:

@@ -8,7 +8,7 @@ it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 _DIGITS = 4
 _FLOOR = 1e-6
@@ -105,8 +105,8 @@ def _artist(axes: Axes, artist: Artist) -> Iterator[str]:
         yield f"{type(artist).__name__} {_points(axes, artist.get_offsets())}"
         if artist.get_array() is not None:
             yield f"array {_numbers(artist.get_array())} {_scale(artist)}"
-        for path in artist.get_paths():
-            yield f"path {_points(axes, path.vertices)}"
+        for lines in _paths(axes, [path.vertices for path in artist.get_paths()]):
+            yield f"path {lines}"
         if artist.get_array() is None:
             yield f"colours {_numbers(artist.get_facecolor(), digits=2)}"
     elif isinstance(artist, Patch):
@@ -124,24 +124,45 @@ def _scale(artist: AxesImage | Collection) -> str:
 
 def _points(axes: Axes, points: ArrayLike) -> str:
     """Points in the units in which they are seen: logarithms on a logarithmic axis."""
-    points = np.ma.filled(np.ma.asarray(points, dtype=float), np.nan).reshape(-1, 2)
-    parts = []
-    for axis, column in zip((axes.xaxis, axes.yaxis), points.T, strict=True):
-        if axis.get_scale() == "log":
-            with np.errstate(divide="ignore", invalid="ignore"):
-                column = np.log10(column)
-        parts.append(_numbers(column))
-    return " ".join(parts)
+    (words,) = _paths(axes, [np.ma.filled(np.ma.asarray(points, dtype=float), np.nan).reshape(-1, 2)])
+    return words
+
+
+def _paths(axes: Axes, paths: Sequence[NDArray]) -> list[str]:
+    """The points of several paths, those of equal length at once: the mesh of a surface has a path for each of its cells."""
+    words = [""] * len(paths)
+    lengths = np.array([len(path) for path in paths])
+    for length in np.unique(lengths):
+        places = np.flatnonzero(lengths == length)
+        points = np.array([paths[place] for place in places], dtype=float)  # [n, length, 2]
+        columns = []
+        for axis, column in zip((axes.xaxis, axes.yaxis), np.moveaxis(points, -1, 0), strict=True):
+            if axis.get_scale() == "log":
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    column = np.log10(column)
+            columns.append(_rows(column))
+        for place, *parts in zip(places, *columns, strict=True):
+            words[place] = " ".join(parts)
+    return words
 
 
 def _numbers(values: ArrayLike, digits: int = _DIGITS) -> str:
     flat = np.ma.filled(np.ma.asarray(values, dtype=float), np.nan).ravel()
+    (words,) = _rows(flat[None], digits)
+    return words
+
+
+def _rows(values: NDArray, digits: int = _DIGITS) -> list[str]:
+    """The numbers of each row, ``[n, m]``, rounded by the largest of the row."""
     # Infinite cells are drawn as the largest float32; they must not hide the others.
-    known = np.isfinite(flat) & (np.abs(flat) < np.finfo(np.float32).max)
-    finite = np.abs(flat[known])
-    if finite.size == 0:
-        return ",".join(f"{value}" for value in flat)
-    quantum = _FLOOR * finite.max()
-    if quantum > 0:
-        flat = np.where(known, np.round(flat / quantum) * quantum, flat)
-    return ",".join(f"{value + 0.0:.{digits}g}" for value in flat)
+    known = np.isfinite(values) & (np.abs(values) < np.finfo(np.float32).max)
+    quantum = _FLOOR * np.abs(np.where(known, values, 0.0)).max(axis=1, initial=0.0, keepdims=True)  # [n, 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rounded = np.where(known & (quantum > 0), np.round(values / quantum) * quantum, values) + 0.0
+    # Each number is written once, however often it occurs.
+    different, places = np.unique(rounded, return_inverse=True)
+    short = np.array([f"{value:.{digits}g}" for value in different], dtype=object)
+    words = [",".join(row) for row in short[places.reshape(rounded.shape)]]
+    for row in np.flatnonzero(~known.any(axis=1)):
+        words[row] = ",".join(f"{value}" for value in values[row])
+    return words
