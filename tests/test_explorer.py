@@ -293,3 +293,103 @@ def test_the_cells_to_begin_with_are_one_of_each_kind(tmp_path: Path) -> None:
     assert picked["well"]["cell"] == (5.0, 100) and picked["well"]["symbols"] == ("β", "N_f")
     assert picked["divided"]["link"] == f"#sweep={WAVES.id}&profile=laptop&c=30&n=100"
     assert explorer.suggested(found, "pinn/wave/lbfgs") == []
+
+
+# --- the page in a browser -------------------------------------------------------------------------------------
+
+PAGE = """<!doctype html>
+<html data-content_root="./"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<style>:root { --pst-color-text-base: #222; --pst-color-primary: #07889b; }</style>
+<link rel="icon" href="data:,"><link rel="stylesheet" href="explorer.css">
+<script defer src="explorer/index.js"></script><script defer src="explorer.js"></script></head>
+<body><div id="explorer"></div></body></html>
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> str:
+    """The page with two made-up maps, as a file."""
+    stored_waves(tmp_path / "runs")
+    swing = result(torch.zeros(NODE_SETUP.network(Pendulum()).n_params), 1e-8, 0.5, ("data",), metrics={"one_step_mse": 0.1})
+    write(tmp_path / "runs", SWINGS, list(SWINGS.at("paper").cells), lambda cell: swing, "paper")
+    explorer.write(tmp_path / "site" / "explorer", tmp_path / "kept", tmp_path / "runs")
+    for name in ("explorer.js", "explorer.css"):
+        shutil.copy(ROOT / "book" / "_static" / name, tmp_path / "site")
+    (tmp_path / "site" / "page.html").write_text(PAGE)
+    return (tmp_path / "site" / "page.html").as_uri()
+
+
+def text_of(page: Any, place: str = ".explorer-detail") -> str:
+    return page.locator(place).inner_text()
+
+
+def press(page: Any, *keys: str) -> str:
+    """Presses keys; what the focused element is called then."""
+    for key in keys:
+        page.keyboard.press(key)
+    return page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.name")
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_click_shows_the_seeds_of_a_cell(page: Any, site: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(site)
+    page.locator('[data-c="30"][data-n="100"]').click()
+    said = text_of(page)
+    assert "Regime III" in said and "1 of 2 in I, 1 of 2 in III" in said and "2 of 3 planned seeds are stored" in said
+    titles = page.locator(".explorer-card strong").all_inner_texts()
+    assert titles == ["True solution", "Seed 0: I", "Seed 1: III"]
+    assert page.locator("h3").evaluate("e => e.getBoundingClientRect().top < innerHeight")  # on a phone it is scrolled to
+    drawn = "canvas => canvas.getContext('2d').getImageData(32, 25, 1, 1).data[3]"
+    page.wait_for_function(f"[...document.querySelectorAll('canvas')].every({drawn})")
+    assert page.locator("canvas").count() == 3
+    page.locator('[data-c="5"][data-n="100"]').click()
+    assert explorer.NOT_KEPT in text_of(page)  # of the third seed
+    page.locator('[data-c="30"][data-n="1000"]').click()
+    assert "Not run" in text_of(page) and "--coefficient 30 --n-data 1000" in text_of(page)
+    assert page.locator(".explorer-card strong").all_inner_texts() == ["True solution"]
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    assert page.troubles == []
+
+
+def test_the_keyboard_moves_over_the_map_and_opens_a_cell(page: Any, site: str) -> None:
+    page.goto(site)
+    page.locator(".explorer-cell").first.wait_for()
+    page.locator("[name=sweep]").focus()
+    assert press(page, "Tab") == "profile" and press(page, "Tab") == "explorer-colour"
+    press(page, "Tab", "Tab")  # by the folded recipe into the map, of which one cell is reached
+    begin = page.evaluate("document.activeElement.dataset.c + ' ' + document.activeElement.dataset.n")
+    assert begin == "5 100"
+    assert "= 30, N f = 1,000" in press(page, "ArrowRight", "ArrowUp", "ArrowUp")  # and no further than the end
+    assert "= 5, N f = 1,000" in press(page, "Home") and "= 30, N f = 100." in press(page, "End", "ArrowDown")
+    assert page.locator('.explorer-cell[tabindex="0"]').count() == 1
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid" and page.locator("h3").count() == 0
+    press(page, "Enter")
+    assert "Seed 1: III" in text_of(page)
+    assert "Regime III" in page.locator("[aria-live=polite]").inner_text()
+    assert page.evaluate("document.activeElement.getAttribute('aria-selected')") == "true"  # the focus stays
+    assert page.troubles == []
+
+
+def test_the_address_keeps_what_is_chosen(page: Any, site: str) -> None:
+    page.goto(f"{site}#sweep={WAVES.id}&profile=laptop&c=30&n=100&colour=test")
+    page.locator("h3").wait_for()
+    assert page.locator("[name=explorer-colour]:checked").get_attribute("value") == "test"
+    low, high = (page.locator(f'[data-c="{c}"][data-n="100"]').evaluate("e => e.style.backgroundColor") for c in (5, 30))
+    page.locator("[value=regime]").check()
+    assert (
+        page.locator('[data-c="5"][data-n="100"]').evaluate("e => e.style.backgroundColor") not in (low, high) and low != high
+    )
+    page.locator("[name=sweep]").select_option(SWINGS.id)
+    page.locator('[data-c="4"][data-n="40"]').click()
+    assert page.url.endswith(f"#sweep={SWINGS.id}&profile=paper&c=4&n=40")
+    assert page.locator("polyline").count() == 4  # two seeds beside the true motion
+    assert page.locator(".explorer-cell").count() == 2  # two pairs of four are planned
+    page.evaluate(f"location.hash = '#sweep={WAVES.id}&profile=laptop&c=5&n=1000'")
+    page.locator("h3", has_text="1,000").wait_for()
+    page.goto("about:blank")
+    page.goto(f"{site}#sweep=nobody/knows/this&c=1&n=2")  # the first sweep, and no cell
+    page.locator(".explorer-cell").first.wait_for()
+    assert "Choose a cell" in text_of(page)
+    assert page.troubles == []
