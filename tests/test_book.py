@@ -190,7 +190,7 @@ def test_a_cell_of_a_map_opens_by_a_click_and_by_the_keyboard_without_a_server(p
     cells = page.locator(".explorer-cell")
     cells.first.wait_for()
     cells.nth(3).click()
-    heading, cards = page.locator(".explorer-detail h3"), page.locator(".explorer-card")
+    heading, cards = page.locator(".explorer-detail h2"), page.locator(".explorer-card")
     heading.wait_for()
     opened = heading.inner_text()
     assert cards.filter(has_text="Seed 0").count() == 1 and "lbfgs" in page.locator(".explorer-detail pre").inner_text()

@@ -339,7 +339,7 @@ def test_a_click_shows_the_seeds_of_a_cell(page: Any, site: str, width: int) -> 
     assert "Regime III" in said and "1 of 2 in I, 1 of 2 in III" in said and "2 of 3 planned seeds are stored" in said
     titles = page.locator(".explorer-card strong").all_inner_texts()
     assert titles == ["True solution", "Seed 0: I", "Seed 1: III"]
-    assert page.locator("h3").evaluate("e => e.getBoundingClientRect().top < innerHeight")  # on a phone it is scrolled to
+    assert page.locator("h2").evaluate("e => e.getBoundingClientRect().top < innerHeight")  # on a phone it is scrolled to
     drawn = "canvas => canvas.getContext('2d').getImageData(32, 25, 1, 1).data[3]"
     page.wait_for_function(f"[...document.querySelectorAll('canvas')].every({drawn})")
     assert page.locator("canvas").count() == 3
@@ -364,7 +364,7 @@ def test_the_keyboard_moves_over_the_map_and_opens_a_cell(page: Any, site: str) 
     assert "= 5, N f = 1,000" in press(page, "Home") and "= 30, N f = 100." in press(page, "End", "ArrowDown")
     assert page.locator('.explorer-cell[tabindex="0"]').count() == 1
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-    assert outline == "solid" and page.locator("h3").count() == 0
+    assert outline == "solid" and page.locator("h2").count() == 0
     press(page, "Enter")
     assert "Seed 1: III" in text_of(page)
     assert "Regime III" in page.locator("[aria-live=polite]").inner_text()
@@ -374,7 +374,7 @@ def test_the_keyboard_moves_over_the_map_and_opens_a_cell(page: Any, site: str) 
 
 def test_the_address_keeps_what_is_chosen(page: Any, site: str) -> None:
     page.goto(f"{site}#sweep={WAVES.id}&profile=laptop&c=30&n=100&colour=test")
-    page.locator("h3").wait_for()
+    page.locator("h2").wait_for()
     assert page.locator("[name=explorer-colour]:checked").get_attribute("value") == "test"
     low, high = (page.locator(f'[data-c="{c}"][data-n="100"]').evaluate("e => e.style.backgroundColor") for c in (5, 30))
     page.locator("[value=regime]").check()
@@ -387,7 +387,7 @@ def test_the_address_keeps_what_is_chosen(page: Any, site: str) -> None:
     assert page.locator("polyline").count() == 4  # two seeds beside the true motion
     assert page.locator(".explorer-cell").count() == 2  # two pairs of four are planned
     page.evaluate(f"location.hash = '#sweep={WAVES.id}&profile=laptop&c=5&n=1000'")
-    page.locator("h3", has_text="1,000").wait_for()
+    page.locator("h2", has_text="1,000").wait_for()
     page.goto("about:blank")
     page.goto(f"{site}#sweep=nobody/knows/this&c=1&n=2")  # the first sweep, and no cell
     page.locator(".explorer-cell").first.wait_for()

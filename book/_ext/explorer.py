@@ -16,12 +16,6 @@ MARK = 'id="explorer"'
 FOLDER = "explorer"
 """Where the script finds the data: a folder beside it."""
 
-WORDS = {
-    "well": "Well trained, with the largest coefficient that all seeds solve",
-    "over": "Over-trained, with the least training loss",
-    "divided": "Divided: the seeds do not agree",
-}
-
 
 def setup(app: Any) -> dict[str, bool]:
     """Writes the data before the pages are read, and adds the script to the page that needs it."""
@@ -45,12 +39,14 @@ def _write(app: Any, config: Any) -> None:
     config.html_static_path.append(str(kept / "static"))
     config.myst_substitutions = {
         **config.myst_substitutions,
-        "explorer_cells": _suggestions(explorer.suggested(stores)),
+        **_suggestions(explorer.suggested(stores)),
     }
 
 
-def _suggestions(cells: list[dict[str, Any]]) -> str:
-    lines = []
+def _suggestions(cells: list[dict[str, Any]]) -> dict[str, str]:
+    """A link to a cell of each kind, as ``explorer_well`` and so on."""
+    kinds = ("well", "over", "divided")
+    links = {f"explorer_{kind}": "there is none in this copy" for kind in kinds}
     for one in cells:
         (c, n), counts = one["cell"], one["counts"]
         coefficient, amount = map(_symbol, one["symbols"])
@@ -59,11 +55,11 @@ def _suggestions(cells: list[dict[str, Any]]) -> str:
             for numeral, count in zip(("I", "II", "III"), counts, strict=True)
             if count
         )
-        cell = f"{coefficient} = {c:g}, {amount} = {n:,}"
-        lines.append(
-            f'- {WORDS[one["kind"]]}: <a href="{one["link"]}">{cell}</a> ({seeds}).'
+        links[f"explorer_{one['kind']}"] = (
+            f'<a href="{one["link"]}">{coefficient} = {c:g}, {amount} = {n:,}</a>'
+            f" (seeds: {seeds})"
         )
-    return "\n".join(lines) or "- No cell of the first map is stored yet."
+    return links
 
 
 def _symbol(text: str) -> str:

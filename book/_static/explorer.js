@@ -19,7 +19,7 @@
 
   // --- words and numbers -------------------------------------------------------------------------------------
 
-  const SUPERSCRIPTS = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
+  const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
   function number(value) {
     if (value === undefined || Number.isNaN(value)) return "not known";
@@ -28,7 +28,8 @@
       return Number(value.toPrecision(2)).toLocaleString("en", { maximumSignificantDigits: 2 });
     }
     const [mantissa, exponent] = value.toExponential(1).split("e");
-    return `${mantissa} × 10${[...exponent.replace("+", "")].map((sign) => SUPERSCRIPTS[sign]).join("")}`;
+    const raised = [...exponent.replace("+", "")].map((sign) => SUPERSCRIPTS[sign] || "⁻");
+    return `${mantissa} × 10${raised.join("")}`;
   }
 
   const whole = (value) => value.toLocaleString("en");
@@ -57,8 +58,8 @@
     if (cell.regime === NOT_RUN) return "Not run in this profile.";
     const { numeral, title } = index.regimes[cell.regime];
     const most = cell.counts.findIndex((n) => n > nSeeds(cell) / 2) + 1;
-    const other = most === cell.regime ? "" : most ? ` Most seeds say ${index.regimes[most].numeral}.` : " No regime has most of the seeds.";
-    return `By the means of its seeds in Regime ${numeral}, ${title}. ${seedWords(cell)}${other}`;
+    const majority = most ? ` Most seeds say ${index.regimes[most].numeral}.` : " No regime has most of the seeds.";
+    return `By the means of its seeds in Regime ${numeral}, ${title}. ${seedWords(cell)}${most === cell.regime ? "" : majority}`;
   }
 
   // --- building the page -------------------------------------------------------------------------------------
@@ -75,21 +76,23 @@
   }
 
   const parts = {};
-  for (const name of ["controls", "about", "map", "legend", "detail"]) parts[name] = element("div", { class: `explorer-${name}` });
+  for (const name of ["controls", "about", "map", "legend", "left", "detail", "panes"]) {
+    parts[name] = element("div", { class: `explorer-${name}` });
+  }
   parts.summary = element("div", { "aria-live": "polite" }); // what is read aloud when a cell is opened
   parts.runs = element("div");
   parts.detail.append(parts.summary, parts.runs);
-  root.replaceChildren(
-    parts.controls,
-    parts.about,
-    element("div", { class: "explorer-panes" }, element("div", { class: "explorer-left" }, parts.map, parts.legend), parts.detail),
-  );
+  parts.left.append(parts.map, parts.legend);
+  parts.panes.append(parts.left, parts.detail);
+  root.replaceChildren(parts.controls, parts.about, parts.panes);
 
   const controls = {
     sweep: element("select", { name: "sweep", onchange: (event) => choose({ sweep: event.target.value }) }, sweepOptions()),
     profile: element("select", { name: "profile", onchange: (event) => choose({ profile: event.target.value }) }),
-    colour: Object.entries(COLOURS).map(([value, words]) =>
-      element("label", {}, element("input", { type: "radio", name: "explorer-colour", value, onchange: () => choose({ colour: value }) }), words)),
+    colour: Object.entries(COLOURS).map(([value, words]) => {
+      const onchange = () => choose({ colour: value });
+      return element("label", {}, element("input", { type: "radio", name: "explorer-colour", value, onchange }), words);
+    }),
   };
   parts.controls.append(
     element("label", {}, "Sweep", controls.sweep), element("label", {}, "Profile", controls.profile),
@@ -100,7 +103,7 @@
     const groups = new Map();
     for (const one of index.sweeps) {
       if (!groups.has(one.group)) groups.set(one.group, new Map());
-      groups.get(one.group).set(one.sweep, `${one.sweep.split("/")[2]}: ${one.title.split(": ").pop()}`);
+      groups.get(one.group).set(one.sweep, `${one.sweep}: ${one.title.split(": ").pop()}`);
     }
     return [...groups].map(([label, sweeps]) =>
       element("optgroup", { label }, [...sweeps].map(([value, words]) => element("option", { value }, words))));
@@ -117,10 +120,13 @@
 
   function drawAbout() {
     const { train, test, origin } = data.thresholds;
-    const page = data.page && [" ", element("a", { href: document.documentElement.dataset.content_root + data.page }, "All rows of this sweep"), "."];
+    const href = document.documentElement.dataset.content_root + data.page;
+    const page = data.page && [" ", element("a", { href }, "All rows of this sweep"), "."];
+    const low = `Low is a training loss up to ${number(train)} and a test error up to ${number(test)} (${origin}).`;
+    const recipe = element("p", {}, `${data.title}. ${data.recipe}. ${data.reading}`);
     parts.about.replaceChildren(
-      element("p", {}, `Low is a training loss up to ${number(train)} and a test error up to ${number(test)} (${origin}).`, page),
-      element("details", {}, element("summary", {}, "Recipe"), element("p", {}, `${data.title}. ${data.recipe}. ${data.reading}`)),
+      element("p", {}, low, page),
+      element("details", {}, element("summary", {}, "Recipe"), recipe),
     );
   }
 
@@ -135,10 +141,15 @@
   }
 
   function ink(colour) {
-    const found = colour.startsWith("#") ? [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)) : colour.match(/\d+/g).map(Number);
+    const pairs = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+    const found = colour.startsWith("#") ? pairs : colour.match(/\d+/g).map(Number);
     return found[0] * 0.299 + found[1] * 0.587 + found[2] * 0.114 > 128 ? "#20242a" : "white";
   }
 
+  const means = (cell) => {
+    if (cell.regime === NOT_RUN) return "";
+    return `Mean training loss ${number(cell.train)}, mean test error ${number(cell.test)}.`;
+  };
   const divided = (cell) => cell.counts.filter(Boolean).length > 1;
   const isOpen = (c, n) => c === choice.c && n === choice.n;
 
@@ -147,12 +158,12 @@
     if (!cell) return element("span", { role: "gridcell", class: "explorer-nothing", "aria-label": "not part of this sweep" });
     const [c, n] = [data.coefficient.values[column], data.data.values[row]];
     const colour = shade(cell);
-    const values = cell.regime === NOT_RUN ? "" : ` Mean training loss ${number(cell.train)}, mean test error ${number(cell.test)}.`;
+    const kinds = ["explorer-cell", colour ? "" : "explorer-missing", divided(cell) ? "explorer-divided" : ""];
     return element("button", {
-      type: "button", role: "gridcell", class: `explorer-cell${colour ? "" : " explorer-missing"}${divided(cell) ? " explorer-divided" : ""}`,
+      type: "button", role: "gridcell", class: kinds.join(" "),
       style: colour && `background-color: ${colour}; color: ${ink(colour)}`,
       tabindex: focused[0] === row && focused[1] === column ? 0 : -1,
-      "aria-selected": String(isOpen(c, n)), "aria-label": `${spoken(c, n)}. ${verdict(cell)}${values}`,
+      "aria-selected": String(isOpen(c, n)), "aria-label": `${spoken(c, n)}. ${verdict(cell)} ${means(cell)}`,
       "data-row": row, "data-column": column, "data-c": c, "data-n": n,
       onclick: () => { focused = [row, column]; choose({ c, n }); showDetail(); },
     }, index.regimes[cell.regime].numeral);
@@ -170,7 +181,7 @@
       coefficient.values.map((c) => element("span", { role: "columnheader" }, String(c))));
     const grid = element("div", {
       role: "grid", style: `grid-template-columns: auto repeat(${columns}, minmax(0, 1fr)); max-width: ${columns * 2.6 + 4}rem`,
-      "aria-label": `Map of ${data.title}: ${plain(coefficient.symbol)} across, ${plain(amounts.symbol)} upwards. Arrow keys move, Enter opens a cell.`,
+      "aria-label": `${data.title}: map with ${plain(coefficient.symbol)} across and ${plain(amounts.symbol)} upwards`,
       onkeydown: move,
     }, rows.reverse(), feet);
     parts.map.replaceChildren(
@@ -212,7 +223,8 @@
     } else {
       const [low, high] = data.ranges[choice.colour].map((end) => number(10 ** end));
       const stops = index.shades.map((rgb) => `rgb(${rgb.join()})`).join();
-      entries.push(element("li", {}, `mean ${COLOURS[choice.colour]}: ${low}`, swatch(`background: linear-gradient(to right, ${stops})`, "explorer-bar"), high));
+      const bar = swatch(`background: linear-gradient(to right, ${stops})`, "explorer-bar");
+      entries.push(element("li", {}, `mean ${COLOURS[choice.colour]}, logarithmic: ${low}`, bar, high));
     }
     if (missing) entries.push(element("li", {}, swatch(undefined, "explorer-missing"), "not run"));
     if (data.cells.flat().some((cell) => cell && divided(cell))) {
@@ -235,16 +247,18 @@
 
   function motion(truth, learned, words) {
     const unit = (0.7 * ROOM) / data.pictures.limit; // pixels of a hundredth
-    const line = (values, name) => element("polyline", {
-      class: name, points: values.map((value, k) => `${((200 * k) / (truth.length - 1)).toFixed(1)},${(70 - unit * value).toFixed(1)}`).join(" "),
-    });
-    return element("svg", { viewBox: "0 0 200 140", role: "img", "aria-label": words }, line(truth, "explorer-true"), line(learned, "explorer-learned"));
+    const across = 200 / (truth.length - 1);
+    const place = (value, k) => `${(across * k).toFixed(1)},${(70 - unit * value).toFixed(1)}`;
+    const line = (values, name) => element("polyline", { class: name, points: values.map(place).join(" ") });
+    const attributes = { viewBox: "0 0 200 140", role: "img", "aria-label": words };
+    return element("svg", attributes, line(truth, "explorer-true"), line(learned, "explorer-learned"));
   }
 
   function picture(run, seed, column, n) {
     if (typeof run.picture !== "number") return element("p", { class: "explorer-blank" }, `${run.picture}`);
-    if (data.pictures.kind === "field") return field(data.pictures.learned[n], run.picture, `What seed ${seed} learned, to be compared with the true solution`);
-    return motion(data.pictures.truth[column], data.pictures.learned[run.picture], `The motion that seed ${seed} learned and the true one, over time`);
+    const { kind, truth, learned } = data.pictures;
+    if (kind === "field") return field(learned[n], run.picture, `What seed ${seed} learned, beside the true solution`);
+    return motion(truth[column], learned[run.picture], `The motion that seed ${seed} learned and the true one, over time`);
   }
 
   function card(title, shown, ...rest) {
@@ -253,7 +267,7 @@
 
   function runCard(run, seed, column, n) {
     const rows = [["training loss", number(run.train)]];
-    data.terms.forEach((term, k) => data.terms.length > 1 && rows.push([`– ${term.replaceAll("_", " ")}`, number(run.terms[k])]));
+    if (data.terms.length > 1) data.terms.forEach((term, k) => rows.push([`– ${term.replaceAll("_", " ")}`, number(run.terms[k])]));
     rows.push(["test error", number(run.test)]);
     if ("lambda" in run) rows.push(["λ max", number(run.lambda)], ["trace", number(run.trace)]);
     rows.push(["iterations", whole(run.iterations)], ["time", duration(run.seconds)]);
@@ -267,32 +281,40 @@
     if (!data.pictures) return "";
     if (data.pictures.kind === "motion") {
       const { words, time, horizon, limit } = data.pictures;
-      return `Pictures: ${words} over ${time} from 0 to ${horizon}, true (grey) and learned (coloured); the picture ends at ±${number(limit / ROOM)}.`;
+      const ends = `over ${time} from 0 to ${horizon}, between ±${number(limit / ROOM)}`;
+      return `Pictures: ${words} ${ends}; true in grey, learned in orange.`;
     }
     const [across, upwards] = data.pictures.axes;
     const limit = number(data.pictures.limits[data.coefficient.values.indexOf(choice.c)]);
-    return `Pictures: u over ${across} (to the right) and ${upwards} (upwards), blue for −${limit}, white for 0, red for ${limit}.`;
+    return `Pictures: u over ${across} (right) and ${upwards} (up), blue for −${limit}, white for 0, red for ${limit}.`;
   }
 
   function drawDetail() {
     const [row, column] = [data.data.values.indexOf(choice.n), data.coefficient.values.indexOf(choice.c)];
     const cell = data.cells[row]?.[column];
     if (!cell) {
-      parts.summary.replaceChildren(element("p", {}, "Choose a cell of the map: click it, or move to it with the arrow keys and press Enter."));
+      const how = "Choose a cell of the map: click it, or move to it with the arrow keys and press Enter.";
+      parts.summary.replaceChildren(element("p", {}, how));
       parts.runs.replaceChildren();
       return;
     }
-    const title = element("h3", {}, symbol(data.coefficient.symbol), ` = ${choice.c}, `, symbol(data.data.symbol), ` = ${whole(choice.n)}`);
+    const amount = [symbol(data.data.symbol), ` = ${whole(choice.n)}`];
+    const title = element("h2", {}, symbol(data.coefficient.symbol), ` = ${choice.c}, `, amount);
+    parts.summary.replaceChildren(title, element("p", {}, verdict(cell)));
     const known = cell.regime !== NOT_RUN;
     const [stored, planned] = [nSeeds(cell), cell.runs.length];
-    parts.summary.replaceChildren(title, element("p", {}, verdict(cell)));
-    const cards = cell.runs.map((run, k) => run && runCard(run, data.seeds[k], column, choice.n)).filter(Boolean);
-    if (data.pictures?.kind === "field") cards.unshift(card("True solution", field(data.pictures.truth, column, "The true solution")));
+    const cards = cell.runs.flatMap((run, k) => (run ? [runCard(run, data.seeds[k], column, choice.n)] : []));
+    if (data.pictures?.kind === "field") {
+      cards.unshift(card("True solution", field(data.pictures.truth, column, "The true solution")));
+    }
+    const sentences = known ? [`${index.regimes[cell.regime].sentence} ${means(cell)}`] : [];
+    if (known && stored < planned) sentences.push(`${stored} of ${planned} planned seeds are stored.`);
     parts.runs.replaceChildren(
-      known ? element("p", {}, `${index.regimes[cell.regime].sentence} Mean training loss ${number(cell.train)}, mean test error ${number(cell.test)}.`) : "",
-      known && stored < planned ? element("p", {}, `${stored} of ${planned} planned seeds are stored.`) : "",
-      element("div", { class: "explorer-cards" }, cards), cards.length ? element("p", { class: "explorer-small" }, pictureWords()) : "",
-      element("p", {}, known ? "Train its first seed again:" : "Train its first seed:"), element("pre", { tabindex: 0 }, element("code", {}, cell.command)),
+      ...sentences.map((sentence) => element("p", {}, sentence)),
+      element("div", { class: "explorer-cards" }, cards),
+      cards.length ? element("p", { class: "explorer-small" }, pictureWords()) : "",
+      element("p", {}, known ? "Train its first seed again:" : "Train its first seed:"),
+      element("pre", { tabindex: 0 }, element("code", {}, cell.command)),
     );
   }
 
@@ -308,7 +330,8 @@
     if (window.explorerSweeps[entry.name]) return Promise.resolve(window.explorerSweeps[entry.name]);
     return new Promise((resolve, reject) => {
       const src = `${new URL(`${entry.name}.js`, folder)}?v=${entry.version}`;
-      document.head.append(element("script", { src, onload: () => resolve(window.explorerSweeps[entry.name]), onerror: reject }));
+      const onload = () => resolve(window.explorerSweeps[entry.name]);
+      document.head.append(element("script", { src, onload, onerror: reject }));
     });
   }
 
@@ -320,17 +343,24 @@
 
   function fromHash() {
     const read = new URLSearchParams(location.hash.slice(1));
-    const cell = read.has("c") && read.has("n") ? { c: Number(read.get("c")), n: Number(read.get("n")) } : {};
-    return { ...FIRST, ...Object.fromEntries(["sweep", "profile", "colour"].flatMap((key) => (read.has(key) ? [[key, read.get(key)]] : []))), ...cell };
+    const found = { ...FIRST, c: undefined, n: undefined };
+    for (const key of ["sweep", "profile", "colour"]) if (read.has(key)) found[key] = read.get(key);
+    for (const key of ["c", "n"]) if (read.has(key)) found[key] = Number(read.get(key));
+    return found;
   }
 
   async function choose(change) {
     const wanted = { colour: "regime", ...choice, ...change };
     const stored = index.sweeps.filter((one) => one.sweep === wanted.sweep);
     const entry = stored.find((one) => one.profile === wanted.profile) || stored[0] || index.sweeps[0];
-    choice = { ...wanted, sweep: entry.sweep, profile: entry.profile, colour: wanted.colour in COLOURS ? wanted.colour : "regime" };
+    const colour = wanted.colour in COLOURS ? wanted.colour : "regime";
+    choice = { ...wanted, sweep: entry.sweep, profile: entry.profile, colour };
     drawControls();
-    const loaded = await load(entry);
+    const loaded = await load(entry).catch(() => null);
+    if (!loaded) {
+      parts.about.replaceChildren(element("p", {}, `The data of ${entry.sweep} cannot be loaded.`));
+      return;
+    }
     if (choice.sweep !== entry.sweep || choice.profile !== entry.profile) return; // another was chosen meanwhile
     if (loaded !== data) {
       data = loaded;
@@ -349,7 +379,7 @@
 
   async function follow() {
     const found = fromHash();
-    await choose({ c: undefined, n: undefined, ...found });
+    await choose(found);
     if (found.c !== undefined) root.scrollIntoView();
   }
 
