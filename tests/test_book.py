@@ -2,8 +2,8 @@
 
 import functools
 import http.server
+import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -17,11 +17,6 @@ from bs4 import BeautifulSoup
 from sciml_lib import chapters
 
 ROOT = chapters.ROOT
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -85,12 +80,26 @@ def test_every_internal_link_resolves(html, pages):
                 if urlparse(address).scheme:
                     continue
                 seen += 1
+                if fragment.startswith("sweep="):  # no place on the page but a choice; the next test follows it
+                    fragment = ""
                 target = (path.parent / unquote(urlparse(address).path)).resolve() if address else path
                 known = anchors.get(target)
                 if not target.exists() or (fragment and known is not None and unquote(fragment) not in known):
                     broken.add(f"{path.relative_to(html)}: {element[attribute]}")
     assert seen > 100
     assert not broken, "\n".join(sorted(broken))
+
+
+def test_every_link_to_a_cell_names_one_that_is_stored(html, pages):
+    links = [urldefrag(element["href"]) for page in pages.values() for element in page.select('a[href*="#sweep="]')]
+    assert len(links) >= 3
+    for _, fragment in links:
+        chosen = dict(part.split("=") for part in unquote(fragment).split("&"))
+        name = ".".join([*chosen["sweep"].split("/"), chosen["profile"]])
+        text = (html / "_static" / "explorer" / f"{name}.js").read_text(encoding="utf-8")
+        stored = json.loads(text[text.index(" = ") + 3 : text.rindex(";")])
+        if "c" in chosen:
+            assert float(chosen["c"]) in stored["coefficient"]["values"] and int(chosen["n"]) in stored["data"]["values"]
 
 
 def test_nothing_is_loaded_from_elsewhere(pages):
@@ -128,36 +137,6 @@ def site(html):
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed; the book was not opened in a browser")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as tools:
-        browser = tools.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser):
-    """A fresh page that remembers what went wrong on it."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    page = context.new_page()
-    page.troubles = []
-    page.on("pageerror", lambda error: page.troubles.append(f"script error: {error}"))
-    page.on("console", lambda message: page.troubles.append(message.text) if message.type == "error" else None)
-    page.on("requestfailed", lambda request: page.troubles.append(f"failed: {request.url}"))
-    page.on("response", lambda r: page.troubles.append(f"{r.status}: {r.url}") if r.status >= 400 else None)
-    page.on("request", lambda r: page.troubles.append(f"external: {r.url}") if not _local(r.url) else None)
-    yield page
-    context.close()
-
-
-def _local(url: str) -> bool:
-    return urlparse(url).hostname == "127.0.0.1" or urlparse(url).scheme in ("data", "blob", "about")
 
 
 @pytest.mark.parametrize("name", [*contents(), "search", "genindex"])
@@ -201,4 +180,32 @@ def test_search_finds_a_word(page, site):
     page.goto(f"{site}/search.html?q=bootstrap", wait_until="networkidle")
     page.wait_for_selector("ul.search li a", timeout=20_000)
     assert page.locator("ul.search li a").count() >= 1
+    assert page.troubles == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 1000), (390, 844)])
+def test_a_cell_of_a_map_opens_by_a_click_and_by_the_keyboard_without_a_server(page, html, width, height):
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto((html / "book" / "explorer" / "cells.html").as_uri())
+    cells = page.locator(".explorer-cell")
+    cells.first.wait_for()
+    cells.nth(3).click()
+    heading, cards = page.locator(".explorer-detail h2"), page.locator(".explorer-card")
+    heading.wait_for()
+    opened = heading.inner_text()
+    assert cards.filter(has_text="Seed 0").count() == 1 and "lbfgs" in page.locator(".explorer-detail pre").inner_text()
+    assert heading.is_visible() and page.locator('.explorer-cell[aria-selected="true"]').count() == 1
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    assert heading.inner_text() != opened and cards.filter(has_text="Seed 0").count() == 1
+    address = page.url
+    page.reload()
+    heading.wait_for()
+    assert page.url == address and heading.inner_text() != opened
+    background, lit = "getComputedStyle(document.querySelector('.explorer-controls select')).backgroundColor", set()
+    for theme in ("light", "dark"):
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        lit.add(page.evaluate(background))
+    assert len(lit) == 2
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
     assert page.troubles == []
