@@ -97,12 +97,10 @@ def load_or_train(
 def _grown(job: Job, stored: Stored) -> tuple[Job, Stored]:
     """The profile of the same recipe that has all runs of a job stored and the most beyond them; else what was given."""
     found = job, stored
-    for profile in dict.fromkeys(job.plan.sweep.at(name).profile for name in job.plan.sweep.profiles):
-        other = job.at(profile)
-        if other.plan.hash == job.plan.hash and profile != job.plan.profile:
-            theirs = store.read(other)
-            if found[1].done & set(job.cells) <= theirs.done and len(theirs.done) > len(found[1].done):
-                found = other, theirs
+    for other in job.siblings:
+        theirs = store.read(other)
+        if found[1].done & set(job.cells) <= theirs.done and len(theirs.done) > len(found[1].done):
+            found = other, theirs
     return found
 
 

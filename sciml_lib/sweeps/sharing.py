@@ -26,11 +26,10 @@ def take_over(job: Job, writer: Writer) -> int:
         UserError: if they cannot be written.
     """
     taken, plan = 0, job.plan
-    for profile in dict.fromkeys(plan.sweep.at(name).profile for name in plan.sweep.profiles):
+    for other in job.siblings:
         wanted = set(job.cells) - writer.rows.keys()
-        other = job.at(profile)
-        if not wanted or profile == plan.profile or other.plan.hash != plan.hash:
-            continue
+        if not wanted:
+            break
         try:
             found = store.read(other)
             rows = [row for row in found.rows if row.cell in wanted]

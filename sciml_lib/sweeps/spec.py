@@ -33,6 +33,11 @@ class Cell(NamedTuple):
     seed: int
 
 
+def written(coefficient: float) -> str:
+    """A coefficient as it is typed and as it names things: ``5``, ``0.1``."""
+    return repr(float(coefficient)).removesuffix(".0")
+
+
 @dataclass(frozen=True)
 class Reduction:
     """What a profile leaves out of the sweep's own numbers; None leaves them as they are.

@@ -57,11 +57,9 @@ def stored_rows(job: Job, stored: Stored) -> list[Row]:
         stored: its own store.
     """
     plan, rows = job.plan, list(stored.rows)
-    for profile in {plan.sweep.at(name).profile for name in plan.sweep.profiles} - {plan.profile}:
-        other = job.at(profile)
-        if other.plan.hash == plan.hash:
-            with suppress(UserError):  # a damaged store of another profile is not this call's business
-                rows += store.read(other).rows
+    for other in job.siblings:
+        with suppress(UserError):  # a damaged store of another profile is not this call's business
+            rows += store.read(other).rows
     by = trained_by(job.label, plan.smallest.engine if job.target.type == "cpu" else "eager") if rows else ""
     return [row for row in rows if row.device == by]
 
