@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from sciml_lib.errors import UserError
-from sciml_lib.sweeps import curvature, devices, execution, manifest, places, store, timing
+from sciml_lib.sweeps import catalog, curvature, devices, execution, manifest, places, store, timing
 from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.spec import Sweep
 from sciml_lib.sweeps.store import Stored
@@ -203,21 +203,25 @@ def _dataset(job: Job, stored: Stored, seeds: tuple[int, ...]) -> xr.Dataset:
     return xr.Dataset(
         {**{name: (DIMENSIONS, array) for name, array in arrays.items()}, "status": (DIMENSIONS, status)},
         coords=coordinates,
-        attrs={
+        attrs={  # netCDF has no truth values
             "sweep": plan.sweep.id,
             "profile": plan.profile,
             "title": plan.sweep.title,
             "reading": plan.sweep.reading,
             "cells_done": len(rows),
             "cells_planned": len(plan.pairs) * len(seeds),
+            "cells_whole": plan.sweep.n_runs,
             "seeds": list(seeds),
+            "seeds_whole": len(plan.sweep.seeds),
+            "published": int(plan.sweep.pairs is None and catalog.SWEEPS.get(plan.sweep.id) is plan.sweep),
+            "reduced": int(plan.strategy != plan.sweep.strategy),
             "device": " and ".join(sorted({row.device for row in rows})),
             "versions": manifest.versions_in_words(content),
             "created": content["created"],
             "updated": content["updated"],
             "commit": content["commit"],
             "spec_hash": content["spec_hash"],
-            "library_changed": int(manifest.library_changed(content, plan)),  # netCDF has no truth values
+            "library_changed": int(manifest.library_changed(content, plan)),
             "command": job.command,
         },
     )

@@ -158,6 +158,11 @@ class Sweep:
             keep_seeds=cut.keep_seeds,
         )
 
+    @property
+    def n_runs(self) -> int:
+        """How many runs the sweep has in all, before any profile reduces it."""
+        return (len(self.pairs) if self.pairs else len(self.coefficients) * len(self.n_data)) * len(self.seeds)
+
     def _reduction(self, profile: str) -> Reduction | str:
         if not isinstance(profile, str) or profile not in self.profiles:
             raise unknown("profile", profile, self.profiles)
