@@ -70,10 +70,10 @@ parts = coverage(runs=runs or None).status.value_counts()
 # :::
 #
 # :::{grid-item-card} I doubt a number
-# :link: glance/figures
+# :link: runs/index
 # :link-type: doc
 #
-# From the paper's figure to ours, to its rows, to the command.
+# The line below a figure leads to its rows, the recipe and the command.
 # :::
 #
 # :::{grid-item-card} I have an equation
@@ -100,7 +100,7 @@ parts = coverage(runs=runs or None).status.value_counts()
 #
 # A chapter is a notebook of a few lines around one library, `sciml_lib`. The library trains all the networks of a map
 # *side by side*, as one ensemble, and writes one row for each finished run. Figures are drawn from these rows, the numbers in
-# sentences are filled in from them, and below every figure stand the runs that it was drawn from. Execute a chapter with other
+# sentences are filled in from them, and the line below every figure leads to the runs that it was drawn from. Execute a chapter with other
 # parameters, and its sentences change with its figures.
 #
 # The paper and the code released with it do not always say the same thing. Where they differ, the chapter says which reading it

@@ -176,8 +176,10 @@ def list_sweeps() -> None:
 @main.command()
 @click.argument("sweep")
 @_options("profile", "time_limit", "device")
+@click.option("--coefficient", "-c", type=float, multiple=True, help="Only this coefficient; repeatable.")
+@click.option("--n-data", "-n", type=int, multiple=True, help="Only this amount of data; repeatable.")
+@click.option("--seed", type=int, multiple=True, help="Only this seed; repeatable.")
 @click.option("--seeds", type=int, help="Only the first so many seeds of the profile.")
-@click.option("--n-data", type=int, multiple=True, help="Only this amount of data; repeatable.")
 @_options("runs", "plugin")
 @click.option("--restart", is_flag=True, help="Put the stored runs aside (nothing is deleted) and begin anew.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no estimate.")
@@ -186,8 +188,10 @@ def run(
     profile: str,
     time_limit: float | None,
     device: str,
-    seeds: int | None,
+    coefficient: tuple[float, ...],
     n_data: tuple[int, ...],
+    seed: tuple[int, ...],
+    seeds: int | None,
     runs: str | None,
     restart: bool,
     quiet: bool,
@@ -195,13 +199,15 @@ def run(
     """Train SWEEP, or go on with it. Runs that are stored are never trained again.
 
     Stop it at any moment, with Ctrl-C or otherwise: runs that ended are kept, and those in training go on from their
-    last checkpoint, at most a minute back.
+    last checkpoint, at most a minute back. With --coefficient the range of the stored seeds of that cell is printed at the
+    end, and where the new runs lie.
 
     \b
     Examples:
       python -m sciml_lib run pinn/convection/lbfgs --profile smoke
       python -m sciml_lib run pinn/convection/lbfgs --profile laptop --time-limit 9m
       python -m sciml_lib run pinn/convection/lbfgs --profile paper --n-data 5000 --n-data 10000 --seeds 3
+      python -m sciml_lib run pinn/convection/lbfgs --coefficient 30 --n-data 1000 --seed 0 --runs my_runs
       python -m sciml_lib run pinn/convection/lbfgs --profile paper --device cuda
       python -m sciml_lib run pinn/burgers/lbfgs --plugin my_sweeps
 
@@ -210,9 +216,10 @@ def run(
     wrong.
     """
     from sciml_lib import sweeps
-    from sciml_lib.sweeps import execution, timing
+    from sciml_lib.sweeps import execution, expectation, timing
 
-    chosen = {"seeds": seeds, "n_data": n_data or None, "time_limit": time_limit}
+    chosen = {"seeds": seeds, "n_data": n_data or None, "coefficients": coefficient or None, "seed_numbers": seed or None}
+    chosen |= {"time_limit": time_limit}
     job = sweeps.Job.of(sweep, profile, runs=runs, device=device, **chosen)
     target = job.label
     if restart and (place := sweeps.archive(job.plan.sweep, profile, runs)):
@@ -222,8 +229,12 @@ def run(
         missing = len(set(job.cells) - stored.done)
         text = f"{sweep}, {profile}: {len(job.cells) - missing} of {len(job.cells)} runs are stored in {job.folder}"
         click.echo(text + (f"; the rest takes {timing.time_left(job, stored).words} on {target}" if missing else ""))
+    expected = expectation.of(job) if coefficient else None  # before anything new is stored
     report = execution.train(job, stored=stored, progress=not quiet)
     click.echo(report.sentence)
+    if expected:
+        for line in expected.sentences(sweeps.read(job).rows):
+            click.echo(line)
     if report.stopped_by:
         sys.exit(INTERRUPTED if report.stopped_by == "Ctrl-C" else MORE_TO_DO)
 

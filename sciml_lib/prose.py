@@ -6,7 +6,6 @@ functions.
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterable, Sequence
 from numbers import Integral
@@ -136,8 +135,13 @@ def say(text: str) -> Any:
     return Markdown(text)
 
 
-def small_print(lines: Iterable[str]) -> Any:
-    """Returns lines as an object that a notebook shows below a figure, small."""
+def small_print(lines: Iterable[str], figure_digest: str) -> Any:
+    """Returns lines as an object that a notebook shows below a figure, small.
+
+    Args:
+        lines: HTML.
+        figure_digest: of the data that are drawn; not shown, but a part of the output, so that a change of it is seen.
+    """
     from IPython.display import HTML
 
-    return HTML('<p class="provenance">' + "<br>".join(html.escape(line) for line in lines) + "</p>")
+    return HTML(f'<p class="provenance" data-figure-digest="{figure_digest}">' + "<br>".join(lines) + "</p>")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -24,7 +25,7 @@ from sciml_lib.sweeps import curvature
 def source(panels: Panel | Iterable[Panel], figure: Figure) -> Any:
     """Returns the small print below a figure: the provenance of each panel and the digest of what is drawn."""
     lines = [figures.provenance.line(panel.runs.attrs) for panel in many(panels)]
-    return prose.small_print([*lines, f"figure digest {figures.digest(figure)}"])
+    return prose.small_print(lines, figures.digest(figure))
 
 
 def budgets(panels: Mapping[str, Panel]) -> str:
@@ -105,7 +106,7 @@ def endings(panels: Mapping[str, Panel]) -> str:
 
 
 def commands(chapter: str, panels: Iterable[Panel], profile: str = "") -> str:
-    """Lists the commands that repeat a chapter and its runs, with the measured time of each.
+    """Lists the commands that repeat a chapter, one cell of its first panel and all its runs, with the time of each.
 
     Args:
         chapter: its name.
@@ -127,8 +128,23 @@ def commands(chapter: str, panels: Iterable[Panel], profile: str = "") -> str:
     again = [f"python -m sciml_lib chapter {chapter} -p profile {name} -o {name}.ipynb" for name in {profile: 0, "smoke": 0}]
     return (
         "```bash\n" + "\n".join(again) + "\n```\n\n"
-        f"While the runs are stored the first takes well under a minute. Training them took {prose.duration(sum(seconds))}:\n\n"
-        + table(["command", "runs", "time", "device"], rows)
+        f"While the runs are stored the first takes well under a minute. {_one_cell(panels[0])}"
+        f"Training all of them took {prose.duration(sum(seconds))}:\n\n" + table(["command", "runs", "time", "device"], rows)
+    )
+
+
+def _one_cell(panel: Panel) -> str:
+    """How to train the cheapest stored cell again, as sentences; nothing if none can be named."""
+    runs = panel.runs[["status", "seconds"]].to_dataframe(dim_order=["coefficient", "n_data", "seed"])
+    runs = runs[~runs["status"].isin(("", Status.DIVERGED.label)) & runs["seconds"].gt(0)]
+    if runs.empty:
+        return ""
+    coefficient, n_data, seed = runs["seconds"].idxmin()
+    one = {"coefficients": (float(coefficient),), "n_data": (int(n_data),), "seed_numbers": (int(seed),)}
+    command = replace(panel.job, runs="my_runs", **one).command
+    return (
+        f"One cell took {prose.duration(runs['seconds'].min())}; trained again, it is set beside its stored seeds:\n\n"
+        f"```bash\n{command}\n```\n\n"
     )
 
 
@@ -170,7 +186,7 @@ def stored_cells(panel: Panel) -> set[tuple[float, float]]:
 def study_source(results: Results | Iterable[Results], figure: Figure) -> Any:
     """Returns the small print below a figure: the provenance of each study and the digest of what is drawn."""
     lines = [figures.provenance.line(one.attrs) for one in _all(results)]
-    return prose.small_print([*lines, f"figure digest {figures.digest(figure)}"])
+    return prose.small_print(lines, figures.digest(figure))
 
 
 def study_command(chapter: str, results: Sequence[Results]) -> str:

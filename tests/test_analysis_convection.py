@@ -185,6 +185,8 @@ def test_recipes_and_commands_come_from_the_catalog(panel):
     assert text.startswith("2,000 steps of Adam (learning rate 0.001) and then up to 10,000 iterations of L-BFGS (history 100")
     commands = report.commands("pinn_convection", [panel])
     assert "-p profile laptop -o laptop.ipynb" in commands and "4.2 hours" in commands
+    one = "python -m sciml_lib run pinn/convection/lbfgs --profile laptop --runs my_runs"
+    assert f"{one} --coefficient 5 --n-data 100 --seed 0\n" in commands
     assert "252 (100 %)" in report.endings({"panel": panel})
     both = report.runs_over({1: panel, 2: panel}, "length")
     assert len(both) == 504 and both.groupby("length").size().tolist() == [252, 252]

@@ -252,8 +252,8 @@ def test_the_small_print_names_the_study_and_the_digest():
     figure = figures.surfaces(surfaces.reliefs(found, CONVECTION, "eigen"), title="t")
     for given in (found, [found, found]):
         text = report.study_source(given, figure).data
-        assert text.count("study surfaces · laptop · ") == (1 if given is found else 2)
-        assert f"figure digest {figures.digest(figure)}" in text
+        assert text.count(">study surfaces</a> · 24 of 30 ") == (1 if given is found else 2)
+        assert f'data-figure-digest="{figures.digest(figure)}"' in text
 
 
 def test_the_commands_are_those_of_the_chapter_and_of_its_studies():

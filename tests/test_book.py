@@ -209,3 +209,48 @@ def test_a_cell_of_a_map_opens_by_a_click_and_by_the_keyboard_without_a_server(p
     assert len(lit) == 2
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
     assert page.troubles == []
+
+
+def test_a_figure_leads_to_the_rows_of_its_sweep_and_these_can_be_sorted(page, site, html):
+    name = "pinn-convection-lbfgs-laptop"
+    page.goto(f"{site}/book/runs/{name}.html#c30-n1000-s0", wait_until="networkidle")
+    row = page.locator("[id='c30-n1000-s0']")
+    assert row.is_visible() and page.evaluate("document.querySelector(':target').id") == "c30-n1000-s0"
+    one = page.locator(".one-run pre")
+    assert one.inner_text().strip().endswith("--runs my_runs --coefficient 30 --n-data 1000 --seed 0")
+    page.locator("[id='c5-n100-s1'] a").click()
+    page.wait_for_function("location.hash === '#c5-n100-s1'")
+    assert one.inner_text().strip().endswith("--coefficient 5 --n-data 100 --seed 1")
+
+    head = page.locator("table.sortable thead th", has_text="training loss")
+    column = "[...document.querySelectorAll('table.sortable tbody tr')].map(r => Number(r.cells[4].textContent))"
+    before = page.evaluate(column)
+    assert head.get_attribute("aria-sort") == "none" and before != sorted(before)
+    head.get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending" and page.evaluate(column) == sorted(before)
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "descending" and page.evaluate(column) == sorted(before, reverse=True)
+    assert page.locator("th[aria-sort='ascending'], th[aria-sort='descending']").count() == 1
+    page.locator("table.sortable thead th", has_text="seed").get_by_role("button").click()
+    assert page.locator("th[aria-sort='descending']").count() == 0
+
+    (link,) = page.locator("a.download", has_text="cells.csv").all()
+    stored = (ROOT / "runs/pinn/convection/lbfgs/laptop/cells.csv").read_bytes()
+    assert (html / "book" / "runs" / link.get_attribute("href")).resolve().read_bytes() == stored
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0
+    assert page.troubles == []
+
+
+def test_every_store_has_a_page_that_is_no_burden(html):
+    pages = list((html / "book" / "runs").glob("*.html"))
+    stores = [path for path in (ROOT / "runs").glob("*/*/*/*/cells.csv") if "_archive" not in path.parts]
+    assert len(pages) > len(stores) > 10
+    assert max(path.stat().st_size for path in pages) < 1_000_000
+
+
+def test_the_lines_below_the_figures_lead_to_their_rows(pages):
+    """In chapters that were executed since the lines lead anywhere."""
+    links = [link for page in pages.values() for link in page.select("p.provenance a")]
+    assert all(link.has_attr("href") for link in links)

@@ -15,13 +15,14 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from sciml_lib import chapters
+from sciml_lib import chapters, sweeps
 from sciml_lib.cli import main, seconds_of
 from sciml_lib.errors import UserError
 from sciml_lib.strategies import Adam, Strategy
-from sciml_lib.sweeps import catalog, places
+from sciml_lib.sweeps import catalog, expectation, places
+from sciml_lib.sweeps.rows import Row
 from sciml_lib.sweeps.setups import PINNSetup
-from sciml_lib.sweeps.spec import Reduction, Sweep
+from sciml_lib.sweeps.spec import Cell, Reduction, Sweep
 
 ROOT = Path(__file__).parents[1]
 TINY = Sweep(
@@ -95,6 +96,59 @@ def test_run_status_run_again() -> None:
     result = typed("run pinn/convection/tiny --profile smoke --quiet")
     folder = places.folder_of(TINY.at("smoke"))
     assert result.stdout == f"pinn/convection/tiny, smoke: 8 of 8 runs are stored in {folder}, 0 of them by this call\n"
+
+
+def test_a_cell_that_is_run_again_is_set_beside_the_stored_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = tmp_path / "repository"
+    monkeypatch.setattr(places, "repository_runs", lambda: repository)
+    one = (
+        f"run pinn/convection/tiny --profile smoke --quiet --device cpu --runs {tmp_path / 'mine'} --coefficient 5 --n-data 10"
+    )
+    none = typed(one + " --seed 0")
+    assert none.exit_code == 0, none.output
+    assert none.stdout.splitlines()[1:] == [
+        "beta=5, n_data=10: nothing is stored for this cell, so there is no range to expect"
+    ]
+    typed(f"run pinn/convection/tiny --profile smoke --quiet --device cpu --runs {repository}")
+    table = repository / "pinn/convection/tiny/smoke/cells.csv"
+    before = table.read_bytes()
+    rows = [line.split(",") for line in table.read_text().splitlines()[1:]]
+    stored = {int(row[2]): row for row in rows if row[:2] == ["5.0", "10"]}
+    low, high = sorted(float(row[4]) for row in stored.values())
+    result = typed(one)  # the other seed, and the one that is there
+    assert "2 of 8 runs are stored" in result.stdout and "1 of them by this call" in result.stdout
+    expect, *places_of = result.stdout.splitlines()[1:]
+    assert f"the 2 stored seeds (0, 1) gave: training loss {low:.2g} to {high:.2g}, test error" in expect
+    assert expect.endswith("a further seed lies outside such a range in 2 of 3 cases")
+    assert sorted(line[2:9] for line in places_of) == ["seed 0:", "seed 1:"]
+    for line in places_of:  # the engine gives the same bits whoever trains beside
+        assert line.count("(inside, stored: ") == 2
+    assert table.read_bytes() == before
+    table.write_text("\n".join(line for line in table.read_text().splitlines() if not line.startswith("5.0,10,1")) + "\n")
+    assert "only seed 0 is stored: training loss" in typed(one).stdout
+    assert "expect" not in typed(one.replace(" --coefficient 5", "")).stdout  # a map is not listed cell by cell
+
+
+def test_a_new_run_is_placed_beside_the_range_of_its_cell() -> None:
+    def row(seed: int, loss: float, error: float = 0.5, status: str = "budget_spent") -> Row:
+        return Row(Cell(5.0, 10, seed), status, loss, {}, error, 1, 1, 1.0, "cpu")
+
+    job = sweeps.Job.of(TINY, "smoke", coefficients=[5.0], n_data=[10])
+    stored = (row(0, 1e-3), row(1, 3e-3), row(2, float("nan"), float("nan"), "diverged"))
+    sentences = expectation.Expected(job, stored).sentences([row(0, 2e-3, 0.6), row(1, 4e-3, float("nan"))])
+    assert "training loss 0.001 to 0.003, test error 0.5 to 0.5, 1 without a finite value" in sentences[0]
+    assert "in 2 of 4 cases" in sentences[0]
+    assert sentences[1:] == [
+        "  seed 0: training loss 0.002 (inside, stored: 0.001), test error 0.6 (above the range, stored: 0.5)",
+        "  seed 1: training loss 0.004 (above the range, stored: 0.003), test error nan (not finite, stored: 0.5)",
+    ]
+
+
+def test_first_seeds_and_single_seeds_exclude_each_other() -> None:
+    said = refused("run pinn/convection/tiny --profile smoke --seeds 1 --seed 0")
+    assert "--seeds 1" in said and "--seed names single ones" in said
+    assert "choose among 0.5, 5" in refused("run pinn/convection/tiny --profile smoke --coefficient 30")
+    assert "choose among 0, 1" in refused("run pinn/convection/tiny --profile smoke --seed 7")
 
 
 def test_status_of_everything_says_what_is_left() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from bs4 import BeautifulSoup
 from matplotlib.colors import to_hex
 
 matplotlib.use("Agg")
@@ -438,40 +439,83 @@ def test_print_digest(capsys):
 # --- provenance -----------------------------------------------------------------------------------------------
 
 
-def test_provenance_line():
-    attrs = {
-        "sweep": "pinn/convection/lbfgs",
-        "profile": "laptop",
-        "cells_done": 252,
-        "cells_planned": 252,
-        "seeds": [0, 1, 2],
-        "device": "cpu",
-        "versions": "python 3.11.7, sciml_lib 0.1.0, torch 2.13.0+cpu, numpy 2.4.6",
-        "updated": "2026-11-23T20:15:00+00:00",
-        "commit": "abc1234def5678",
-        "library_changed": 0,
-    }
-    expected = (
-        "pinn/convection/lbfgs \u00b7 laptop \u00b7 252 of 252 cells \u00b7 seeds 0-2 \u00b7 cpu \u00b7 "
-        "sciml_lib 0.1.0, torch 2.13.0 \u00b7 2026-11-23 \u00b7 commit abc1234"
+ATTRS = {
+    "sweep": "pinn/convection/lbfgs",
+    "profile": "laptop",
+    "cells_done": 252,
+    "cells_planned": 252,
+    "cells_whole": 720,
+    "seeds": [0, 1, 2],
+    "seeds_whole": 5,
+    "published": 1,
+    "reduced": 0,
+    "device": "cpu",
+    "versions": "python 3.11.7, sciml_lib 0.1.0, torch 2.13.0+cpu, numpy 2.4.6",
+    "updated": "2026-11-23T20:15:00+00:00",
+    "commit": "abc1234def5678",
+    "library_changed": 0,
+}
+
+
+def read(html):
+    """What a reader sees of some HTML, and its links: words by address."""
+    soup = BeautifulSoup(html, "html.parser")
+    return soup.get_text(), {tag["data-page"]: tag for tag in soup.find_all("a")}
+
+
+def test_the_provenance_line_is_short_and_its_words_lead_to_the_page_of_the_sweep():
+    text, links = read(provenance.line(ATTRS))
+    assert text == (
+        "pinn/convection/lbfgs \u00b7 252 of 720 runs of the paper's map \u00b7 3 of 5 seeds \u00b7 rows \u00b7 recipe "
+        "\u00b7 re-run"
     )
-    assert provenance.line(attrs) == expected
-    changed = provenance.line({**attrs, "library_changed": 1, "cells_done": 1250, "device": ["cuda", "cpu"]})
-    assert changed.endswith(provenance.CHANGED) and "1,250 of 252" in changed and "cpu and cuda" in changed
+    page = "runs/pinn-convection-lbfgs-laptop.html"
+    assert list(links) == [page, f"{page}#rows", f"{page}#recipe", f"{page}#re-run"]
+    assert links[page]["title"] == (
+        "laptop \u00b7 seeds 0-2 \u00b7 cpu \u00b7 sciml_lib 0.1.0, torch 2.13.0 \u00b7 2026-11-23 \u00b7 commit abc1234"
+    )
+    assert not any(tag.has_attr("href") for tag in links.values())  # nobody knows where the notebook will be
+
+
+def test_the_provenance_line_says_what_is_not_the_papers():
+    text, _ = read(provenance.line({**ATTRS, "reduced": 1, "library_changed": 1, "cells_done": 1250, "published": 0}))
+    assert "1,250 of 720 runs, with smaller budgets" in text and text.endswith(provenance.CHANGED) and "paper" not in text
+    whole = {key: value for key, value in ATTRS.items() if not key.endswith("_whole")}
+    assert "252 of 252 runs" in read(provenance.line(whole))[0] and "3 seeds" in read(provenance.line(whole))[0]
+
+
+def test_the_provenance_of_a_study_leads_to_its_items():
+    study = {"sweep": "study spectra", "profile": "laptop", "unit": "items", "cells_done": 24, "cells_planned": 30}
+    text, links = read(provenance.line({**study, "seeds": [0], "device": ["cuda", "cpu"]}))
+    assert text == "study spectra \u00b7 24 of 30 items \u00b7 1 seed \u00b7 items \u00b7 recipe \u00b7 re-run"
+    assert links["runs/study-spectra-laptop.html#rows"].text == "items"
+    assert "cpu and cuda" in links["runs/study-spectra-laptop.html"]["title"]
 
 
 def test_provenance_says_what_is_not_recorded():
-    assert provenance.line({}) == (
-        "sweep not recorded \u00b7 profile not recorded \u00b7 ? of ? cells \u00b7 seeds not recorded \u00b7 "
-        "device not recorded \u00b7 versions not recorded \u00b7 date not recorded \u00b7 commit not recorded"
+    assert provenance.line({}) == "sweep not recorded \u00b7 ? of ? runs \u00b7 seeds not recorded"
+    assert provenance.details({}) == (
+        "profile not recorded \u00b7 seeds not recorded \u00b7 device not recorded \u00b7 versions not recorded \u00b7 "
+        "date not recorded \u00b7 commit not recorded"
     )
 
 
+def test_a_line_of_provenance_writes_no_html_of_its_own():
+    line = provenance.line({**ATTRS, "sweep": "a/<b>/c", "commit": '"><i'})
+    assert read(line)[0].startswith("a/<b>/c ") and "<b>" not in line and "<i" not in line
+
+
 @pytest.mark.parametrize(
-    ("seeds_given", "text"), [([0], "seed 0"), ([4, 0, 1, 2], "seeds 0-2, 4"), (5, "5 seeds"), ([], "no seed")]
+    ("cell", "part", "address"),
+    [
+        (None, "", "runs/pinn-wave-alm-laptop.html"),
+        (None, "recipe", "runs/pinn-wave-alm-laptop.html#recipe"),
+        ((30.0, 1000, 0), "", "runs/pinn-wave-alm-laptop.html#c30-n1000-s0"),
+        ((np.float64(0.1), np.int64(50), np.int64(3)), "", "runs/pinn-wave-alm-laptop.html#c0.1-n50-s3"),
+    ],
 )
-def test_provenance_of_seeds(seeds_given, text):
-    assert f" {text} " in provenance.line({"seeds": seeds_given})
+def test_the_page_of_a_sweep_and_of_its_rows(cell, part, address):
+    assert provenance.page_of("pinn/wave/alm", "laptop", cell, part) == address
 
 
 def test_ranges():

@@ -115,6 +115,41 @@ def test_some_amounts_of_data_alone_are_trained(job: Job) -> None:
             Job.of(TINY, "smoke", n_data=wrong)
 
 
+def test_single_cells_alone_are_trained(job: Job) -> None:
+    one = dataclasses.replace(job, seeds=None, n_data=(20,), coefficients=(0.5,), seed_numbers=(1,), time_limit=None)
+    assert one.command.endswith("--device cpu --coefficient 0.5 --n-data 20 --seed 1")
+    assert one.cells == (Cell(0.5, 20, 1),)
+    assert shlex.split(one.typed("measure"))[-2:] == ["--device", "cpu"]  # which takes the whole store
+    assert one.at("long").cells == TINY.at("long").cells
+    result = typed(one.command)
+    assert result.exit_code == 0 and "1 of 8 runs are stored" in result.stdout, result.output
+    assert {row.cell for row in store.read(job).rows} == set(one.cells)
+    both = Job.of(TINY, "smoke", coefficients=[5, 0.5, 5], seed_numbers=[1, 0])
+    assert both.command.endswith("--coefficient 5 --coefficient 0.5 --seed 1 --seed 0") and len(both.cells) == 8
+    for wrong, said in (
+        ({"coefficients": [31]}, "coefficients: 31 is not planned by pinn/convection/tiny, smoke; choose among 0.5, 5"),
+        ({"coefficients": [None]}, "coefficients=None is not a number"),
+        ({"coefficients": 5.0}, r"coefficients=5.0 is not a list; give some of 0.5, 5, such as coefficients=\(0.5,\)"),
+        ({"seed_numbers": [2]}, "seed_numbers: 2 is not planned by pinn/convection/tiny, smoke; choose among 0, 1"),
+        ({"seed_numbers": [-1]}, "seed_numbers=-1 is not a seed"),
+        (
+            {"seeds": 2, "seed_numbers": [0]},
+            "--seeds 2 takes the first seeds and --seed names single ones; give one of the two",
+        ),
+    ):
+        with pytest.raises(UserError, match=said):
+            Job.of(TINY, "smoke", **wrong)
+    with pytest.raises(UserError, match=r"has that coefficient with that n_data; choose among 0.5 with 10, 5 with 20"):
+        pairs = dataclasses.replace(TINY, coefficients=(), n_data=(), pairs=((0.5, 10), (5.0, 20)))
+        Job.of(pairs, "smoke", coefficients=[5.0], n_data=[10])
+
+
+def test_a_call_of_a_sweep_that_the_command_line_cannot_know_names_its_cells() -> None:
+    mine = dataclasses.replace(TINY, id="pinn/convection/mine")
+    one = Job.of(mine, "smoke", coefficients=[5], n_data=[10], seed_numbers=[0])
+    assert one.command == ("sciml_lib.run(sweep, 'smoke', coefficients=(5.0,), n_data=(10,), seed_numbers=(0,))")
+
+
 def test_a_command_does_what_it_says(job: Job) -> None:
     result = typed(job.command)
     assert result.exit_code == 0 and "4 of 8 runs are stored" in result.stdout, result.output

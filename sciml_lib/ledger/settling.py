@@ -51,7 +51,7 @@ def cost(settling: Settling, runs: str | os.PathLike[str] | None = None) -> Cost
     stored = store.read(job)
     missing = [cell for cell in job.cells if cell not in stored.done]
     # Of whatever processor and engine: the costs of a plan, and not an estimate for this machine.
-    rows = [row for one in (job, *job.kin) for row in store.read(one).rows]
+    rows = [row for one in (job, *job.siblings) for row in store.read(one).rows]
     seconds = timing.from_rows(job.plan, rows, missing) if missing else 0.0
     return Cost(len(missing), seconds, Job.of(settling.sweep, settling.profile, n_data=amounts, seeds=settling.seeds).command)
 

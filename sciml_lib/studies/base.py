@@ -377,6 +377,7 @@ def load(study: Study, profile: str = "laptop", runs: str | os.PathLike[str] | N
         "profile": profile,
         "cells_done": len(found),
         "cells_planned": len(items),
+        "unit": "items",
         "seeds": sorted({item.seed for item in found}),
         "device": sorted({call["device"] for call in manifest["calls"]}),
         "versions": provenance.versions_in_words(call["versions"] for call in manifest["calls"]),

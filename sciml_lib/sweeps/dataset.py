@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from sciml_lib.errors import UserError
-from sciml_lib.sweeps import curvature, devices, execution, manifest, places, store, timing
+from sciml_lib.sweeps import catalog, curvature, devices, execution, manifest, places, store, timing
 from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.spec import Sweep
 from sciml_lib.sweeps.store import Stored
@@ -17,16 +17,13 @@ from sciml_lib.sweeps.store import Stored
 DIMENSIONS = ("coefficient", "n_data", "seed")
 
 
-def load(
-    sweep: Sweep | str, profile: str = "laptop", runs: str | os.PathLike[str] | None = None, *, grown: bool = False
-) -> xr.Dataset:
+def load(sweep: Sweep | str, profile: str = "laptop", runs: str | os.PathLike[str] | None = None) -> xr.Dataset:
     """Reads the stored runs of a sweep.
 
     Args:
         sweep: a sweep, or the id of one such as ``pinn/convection/lbfgs``.
         profile: ``smoke``, ``laptop`` or ``paper``, or one of the sweep's own.
         runs: the folder of all stores; by default see :func:`~sciml_lib.sweeps.places.runs_folder`.
-        grown: as :func:`load_or_train` has it.
 
     Returns:
         Dimensions (coefficient, n_data, seed); variables ``train_loss``, ``loss_<term>``, ``test_error``, the metrics
@@ -39,10 +36,7 @@ def load(
         UserError: if there is no such sweep, profile or folder, nothing is stored, or the store is not in order.
     """
     job = Job.of(sweep, profile, runs=runs)
-    stored = read_some(job)
-    if grown:
-        job, stored = _grown(job, stored)
-    return _dataset(job, stored, job.plan.seeds)
+    return _dataset(job, read_some(job), job.plan.seeds)
 
 
 def read_some(job: Job) -> Stored:
@@ -103,7 +97,7 @@ def load_or_train(
 def _grown(job: Job, stored: Stored) -> tuple[Job, Stored]:
     """The profile of the same recipe that has all runs of a job stored and the most beyond them; else what was given."""
     found = job, stored
-    for other in job.kin:
+    for other in job.siblings:
         theirs = store.read(other)
         if found[1].done & set(job.cells) <= theirs.done and len(theirs.done) > len(found[1].done):
             found = other, theirs
@@ -209,21 +203,25 @@ def _dataset(job: Job, stored: Stored, seeds: tuple[int, ...]) -> xr.Dataset:
     return xr.Dataset(
         {**{name: (DIMENSIONS, array) for name, array in arrays.items()}, "status": (DIMENSIONS, status)},
         coords=coordinates,
-        attrs={
+        attrs={  # netCDF has no truth values
             "sweep": plan.sweep.id,
             "profile": plan.profile,
             "title": plan.sweep.title,
             "reading": plan.sweep.reading,
             "cells_done": len(rows),
             "cells_planned": len(plan.pairs) * len(seeds),
+            "cells_whole": plan.sweep.n_runs,
             "seeds": list(seeds),
+            "seeds_whole": len(plan.sweep.seeds),
+            "published": int(plan.sweep.pairs is None and catalog.SWEEPS.get(plan.sweep.id) is plan.sweep),
+            "reduced": int(plan.strategy != plan.sweep.strategy),
             "device": " and ".join(sorted({row.device for row in rows})),
             "versions": manifest.versions_in_words(content),
             "created": content["created"],
             "updated": content["updated"],
             "commit": content["commit"],
             "spec_hash": content["spec_hash"],
-            "library_changed": int(manifest.library_changed(content, plan)),  # netCDF has no truth values
+            "library_changed": int(manifest.library_changed(content, plan)),
             "command": job.command,
         },
     )

@@ -74,6 +74,8 @@ def run(
     device: str = "auto",
     seeds: int | None = None,
     n_data: Sequence[int] | None = None,
+    coefficients: Sequence[float] | None = None,
+    seed_numbers: Sequence[int] | None = None,
     time_limit: float | None = None,
     progress: bool = True,
 ) -> Report:
@@ -88,6 +90,8 @@ def run(
         device: ``auto`` (the GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``.
         seeds: only the first so many seeds of the plan; all by default.
         n_data: only these amounts of data of the plan; all by default.
+        coefficients: only these coefficients of the plan; all by default.
+        seed_numbers: only these seeds of the plan, by their numbers; all by default.
         time_limit: seconds after which to stop.
         progress: whether to draw a progress bar.
 
@@ -97,7 +101,8 @@ def run(
     Raises:
         UserError: if an argument is impossible, the store is not in order or in use, or nothing can be written.
     """
-    job = Job.of(sweep, profile, runs=runs, device=device, seeds=seeds, n_data=n_data, time_limit=time_limit)
+    chosen = {"seeds": seeds, "n_data": n_data, "coefficients": coefficients, "seed_numbers": seed_numbers}
+    job = Job.of(sweep, profile, runs=runs, device=device, time_limit=time_limit, **chosen)
     return train(job, progress=progress)
 
 

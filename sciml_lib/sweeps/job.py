@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Real
@@ -16,7 +16,7 @@ import torch
 from sciml_lib import checks
 from sciml_lib.errors import UserError
 from sciml_lib.sweeps import catalog, devices, places, plugins
-from sciml_lib.sweeps.spec import Cell, Plan, Sweep, first_seeds
+from sciml_lib.sweeps.spec import Cell, Plan, Sweep, first_seeds, written
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Job:
         seeds: only the first so many seeds; all if None.
         n_data: only these amounts of data; all if None.
         time_limit: seconds after which to stop; none if None.
+        coefficients: only these coefficients; all if None.
+        seed_numbers: only these seeds by their numbers; all if None.
     """
 
     plan: Plan
@@ -38,6 +40,8 @@ class Job:
     seeds: int | None = None
     n_data: tuple[int, ...] | None = None
     time_limit: float | None = None
+    coefficients: tuple[float, ...] | None = None
+    seed_numbers: tuple[int, ...] | None = None
 
     @classmethod
     def of(
@@ -50,6 +54,8 @@ class Job:
         seeds: int | None = None,
         n_data: Sequence[int] | None = None,
         time_limit: float | None = None,
+        coefficients: Sequence[float] | None = None,
+        seed_numbers: Sequence[int] | None = None,
     ) -> Job:
         """Checks every argument and binds them.
 
@@ -61,13 +67,34 @@ class Job:
             seeds: only the first so many seeds of the plan; all by default.
             n_data: only these amounts of data of the plan; all by default.
             time_limit: seconds after which to stop.
+            coefficients: only these coefficients of the plan; all by default.
+            seed_numbers: only these seeds of the plan, by their numbers; all by default.
 
         Raises:
             UserError: if one is impossible; it says what is possible.
         """
         plan = catalog.get(sweep).at(profile)
-        job = cls(plan, runs, str(device), seeds, chosen_amounts(n_data, plan), checked_limit(time_limit))
-        first_seeds(seeds, len(job.plan.seeds))
+        first_seeds(seeds, len(plan.seeds))
+        if seeds is not None and seed_numbers is not None:
+            raise UserError(
+                f"--seeds {seeds} takes the first seeds and --seed names single ones; give one of the two (in Python seeds or "
+                "seed_numbers)"
+            )
+        job = cls(
+            plan,
+            runs,
+            str(device),
+            seeds,
+            chosen_of("n_data", n_data, plan.n_data, plan, checks.whole),
+            checked_limit(time_limit),
+            chosen_of("coefficients", coefficients, plan.coefficients, plan, checks.real),
+            chosen_of("seed_numbers", seed_numbers, plan.seeds, plan, checks.seed),
+        )
+        if not job.cells:
+            pairs = ", ".join(f"{c:g} with {n}" for c, n in plan.pairs)
+            raise UserError(
+                f"no run of {plan.sweep.id}, {plan.profile}, has that coefficient with that n_data; choose among {pairs}"
+            )
         _ = job.target
         return job
 
@@ -97,9 +124,12 @@ class Job:
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """The runs that are wanted."""
-        chosen = self.plan.seeds[: first_seeds(self.seeds, len(self.plan.seeds))]
-        amounts = self.plan.n_data if self.n_data is None else self.n_data
-        return tuple(cell for cell in self.plan.cells if cell.seed in chosen and cell.n_data in amounts)
+        plan = self.plan
+        first = plan.seeds[: first_seeds(self.seeds, len(plan.seeds))]
+        seeds = first if self.seed_numbers is None else self.seed_numbers
+        amounts = plan.n_data if self.n_data is None else self.n_data
+        values = plan.coefficients if self.coefficients is None else self.coefficients
+        return tuple(c for c in plan.cells if c.seed in seeds and c.n_data in amounts and c.coefficient in values)
 
     def at(self, profile: str) -> Job:
         """The same for another profile of the sweep, whole.
@@ -107,14 +137,20 @@ class Job:
         Raises:
             UserError: if there is no such profile.
         """
-        return replace(self, plan=self.plan.sweep.at(profile), seeds=None, n_data=None)
+        return replace(self, plan=self.plan.sweep.at(profile), seeds=None, n_data=None, coefficients=None, seed_numbers=None)
 
     @property
-    def kin(self) -> list[Job]:
-        """The same for every other profile of the sweep that has the same recipe, whole."""
-        profiles = dict.fromkeys(self.plan.sweep.at(name).profile for name in self.plan.sweep.profiles)
-        others = [self.at(profile) for profile in profiles if profile != self.plan.profile]
-        return [other for other in others if other.plan.hash == self.plan.hash]
+    def siblings(self) -> list[Job]:
+        """The other profiles of the sweep whose runs follow the same recipe, each whole."""
+        sweep = self.plan.sweep
+        others = [self.at(profile) for profile in dict.fromkeys(sweep.at(name).profile for name in sweep.profiles)]
+        return [job for job in others if job.plan.profile != self.plan.profile and job.plan.hash == self.plan.hash]
+
+    @property
+    def _chosen(self) -> dict[str, Any]:
+        """The parts of the plan that were asked for."""
+        chosen = {"coefficients": self.coefficients, "n_data": self.n_data}
+        return chosen | {"seeds": self.seeds, "seed_numbers": self.seed_numbers}
 
     @property
     def command(self) -> str:
@@ -147,9 +183,8 @@ class Job:
             plugin=plugin,
             runs=self.runs,
             device=self.device if trains else "auto",
-            seeds=self.seeds if verb == "run" else None,
-            n_data=self.n_data if verb == "run" else None,
             time_limit=self.time_limit if trains else None,
+            **(self._chosen if verb == "run" else {}),
         )
 
     def _call(self, verb: str, *flags: str) -> str:
@@ -160,8 +195,7 @@ class Job:
             room, name = "sciml_lib.sweeps", "archive"
         elif verb in ("run", "measure"):
             given["device"] = None if self.device == "auto" else self.device
-            given["seeds"] = self.seeds if verb == "run" else None
-            given["n_data"] = self.n_data if verb == "run" else None
+            given |= self._chosen if verb == "run" else {}
             given["time_limit"] = self.time_limit
         options = "".join(f", {option}={value!r}" for option, value in given.items() if value is not None)
         return f"{room}.{name}(sweep, {self.plan.profile!r}{options})"
@@ -178,6 +212,8 @@ def words(
     seeds: int | None = None,
     n_data: Sequence[int] | None = None,
     time_limit: float | None = None,
+    coefficients: Sequence[float] | None = None,
+    seed_numbers: Sequence[int] | None = None,
 ) -> str:
     """A command line of this library with the options that differ from their defaults; see :class:`Job` for these."""
     options: dict[str, Any] = {"--plugin": plugin or None, "--runs": runs, "--device": None if device == "auto" else device}
@@ -186,8 +222,10 @@ def words(
     for option, value in options.items():
         if value is not None:
             parts += [option, str(value)]
-    for amount in n_data or ():
-        parts += ["--n-data", str(amount)]
+    repeated = {"--coefficient": map(written, coefficients or ()), "--n-data": n_data or (), "--seed": seed_numbers or ()}
+    for option, several in repeated.items():
+        for value in several:
+            parts += [option, str(value)]
     return shlex.join(parts)
 
 
@@ -196,22 +234,35 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
 
 
-def chosen_amounts(n_data: Sequence[int] | None, plan: Plan) -> tuple[int, ...] | None:
-    """Checks amounts of data against those there are; None means all.
+def chosen_of(
+    name: str, values: Sequence[Any] | None, planned: Sequence[Any], plan: Plan, check: Callable[[str, Any], Any]
+) -> tuple[Any, ...] | None:
+    """Checks a choice of coefficients, amounts of data or seeds against those there are; None means all.
+
+    Args:
+        name: what is chosen.
+        values: the choice.
+        planned: what there is.
+        plan: whose.
+        check: how one value is read, such as :func:`sciml_lib.checks.whole`.
 
     Raises:
         UserError: if one is not in the plan, or there is none.
     """
-    if n_data is None:
+    if values is None:
         return None
-    planned = ", ".join(map(str, plan.n_data))
-    if isinstance(n_data, str) or not isinstance(n_data, Iterable):
-        raise UserError(f"n_data={n_data!r} is not a list; give some of {planned}, such as n_data=({plan.n_data[0]},)")
-    chosen = tuple(dict.fromkeys(checks.whole("n_data", n) for n in n_data))
-    if not chosen or not set(chosen) <= set(plan.n_data):
-        wrong = next((n for n in chosen if n not in plan.n_data), "nothing")
-        raise UserError(f"n_data: {wrong} is not planned by {plan.sweep.id}, {plan.profile}; choose among {planned}")
+    known = ", ".join(map(_in_words, planned))
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise UserError(f"{name}={values!r} is not a list; give some of {known}, such as {name}=({planned[0]},)")
+    chosen = tuple(dict.fromkeys(check(name, one) for one in values))
+    if not chosen or not set(chosen) <= set(planned):
+        wrong = next((_in_words(one) for one in chosen if one not in planned), "nothing")
+        raise UserError(f"{name}: {wrong} is not planned by {plan.sweep.id}, {plan.profile}; choose among {known}")
     return chosen
+
+
+def _in_words(number: float) -> str:
+    return written(number) if isinstance(number, float) else str(number)
 
 
 def checked_limit(seconds: float | None) -> float | None:

@@ -25,7 +25,7 @@ def runs_folder(runs: str | os.PathLike[str] | None = None, *, must_exist: bool 
     """
     given = runs if runs is not None else os.environ.get("SCIML_RUNS") or None
     if given is None:
-        return provenance.ROOT / "runs" if provenance.in_checkout() else Path.cwd() / "runs"
+        return repository_runs() or Path.cwd() / "runs"
     try:
         if not isinstance(given, str | os.PathLike) or str(given).strip() in ("", "None") or b"\0" in str(given).encode():
             raise ValueError
@@ -40,6 +40,11 @@ def runs_folder(runs: str | os.PathLike[str] | None = None, *, must_exist: bool 
     except OSError as error:
         raise UserError(f"{folder} cannot be read: {error.strerror or error}; name another folder") from error
     return folder
+
+
+def repository_runs() -> Path | None:
+    """The stored runs of the clone that the library runs from; None where it is installed, which gives the default folder."""
+    return provenance.ROOT / "runs" if provenance.in_checkout() else None
 
 
 def folder_of(plan: Plan, runs: str | os.PathLike[str] | None = None) -> Path:

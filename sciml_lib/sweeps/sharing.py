@@ -26,7 +26,7 @@ def take_over(job: Job, writer: Writer) -> int:
         UserError: if they cannot be written.
     """
     taken, plan = 0, job.plan
-    for other in job.kin:
+    for other in job.siblings:
         wanted = set(job.cells) - writer.rows.keys()
         if not wanted:
             break

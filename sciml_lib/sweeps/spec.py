@@ -33,6 +33,11 @@ class Cell(NamedTuple):
     seed: int
 
 
+def written(coefficient: float) -> str:
+    """A coefficient as it is typed and as it names things: ``5``, ``0.1``."""
+    return repr(float(coefficient)).removesuffix(".0")
+
+
 @dataclass(frozen=True)
 class Reduction:
     """What a profile leaves out of the sweep's own numbers; None leaves them as they are.
@@ -152,6 +157,11 @@ class Sweep:
             strategy=cut.strategy or self.strategy,
             keep_seeds=cut.keep_seeds,
         )
+
+    @property
+    def n_runs(self) -> int:
+        """How many runs the sweep has in all, before any profile reduces it."""
+        return (len(self.pairs) if self.pairs else len(self.coefficients) * len(self.n_data)) * len(self.seeds)
 
     def _reduction(self, profile: str) -> Reduction | str:
         if not isinstance(profile, str) or profile not in self.profiles:

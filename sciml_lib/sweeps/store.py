@@ -25,7 +25,7 @@ from sciml_lib.sweeps import places, provenance
 from sciml_lib.sweeps import rows as table
 from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.rows import Row
-from sciml_lib.sweeps.spec import Cell, Sweep
+from sciml_lib.sweeps.spec import Cell, Sweep, written
 
 ARCHIVE = "_archive"
 
@@ -220,7 +220,7 @@ class Writer:
 
 def params_key(cell: Cell) -> str:
     """Name of a run's parameters in its file, such as ``c5_s0``."""
-    return f"c{repr(cell.coefficient).removesuffix('.0')}_s{cell.seed}"
+    return f"c{written(cell.coefficient)}_s{cell.seed}"
 
 
 def read_params(job: Job, n_data: int) -> dict[str, NDArray]:

@@ -56,11 +56,11 @@ def stored_rows(job: Job, stored: Stored) -> list[Row]:
         job: the sweep, profile and device.
         stored: its own store.
     """
-    rows = list(stored.rows)
-    for other in job.kin:
+    plan, rows = job.plan, list(stored.rows)
+    for other in job.siblings:
         with suppress(UserError):  # a damaged store of another profile is not this call's business
             rows += store.read(other).rows
-    by = trained_by(job.label, job.plan.smallest.engine if job.target.type == "cpu" else "eager") if rows else ""
+    by = trained_by(job.label, plan.smallest.engine if job.target.type == "cpu" else "eager") if rows else ""
     return [row for row in rows if row.device == by]
 
 
