@@ -50,7 +50,7 @@ def budgets(panels: Mapping[str, Panel]) -> str:
 
 
 def maps_figure(panels: Mapping[str, Panel], title: str) -> Figure:
-    """Draws several maps beside each other, training loss above and test error below."""
+    """Draws several maps beside each other, at most three in a row, the training loss of each above its test error."""
     pairs = [
         figures.MapPair(
             name,
@@ -62,7 +62,7 @@ def maps_figure(panels: Mapping[str, Panel], title: str) -> Figure:
         )
         for name, panel in panels.items()
     ]
-    return figures.map_grid(pairs, title=title, columns=len(pairs))
+    return figures.map_grid(pairs, title=title)
 
 
 def borders_figure(panels: Mapping[str, Panel], title: str) -> Figure:

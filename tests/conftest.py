@@ -29,10 +29,11 @@ def browser():
 
 @pytest.fixture
 def page(browser):
-    """A fresh page that remembers what went wrong on it."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    """A fresh page that remembers what went wrong on it, and how many bytes it loaded from where."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
     page = context.new_page()
-    page.troubles = []
+    page.troubles, page.loaded = [], {}
+    page.on("response", lambda r: page.loaded.update({r.url: int(r.headers.get("content-length", 0))}))
     page.on("pageerror", lambda error: page.troubles.append(f"script error: {error}"))
     page.on("console", lambda message: page.troubles.append(message.text) if message.type == "error" else None)
     page.on("requestfailed", lambda request: page.troubles.append(f"failed: {request.url}"))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
 import pytest
-from plotly.offline import get_plotlyjs
 
 matplotlib.use("Agg")
 
-from sciml_lib import chapters, figures, report
+from sciml_lib import figures, report
 from sciml_lib.analysis import surfaces
 from sciml_lib.analysis.cells import first_seeds
 from sciml_lib.errors import UserError
@@ -271,41 +268,3 @@ def test_seeds_are_limited_and_none_is_refused():
     for n in (0, -1):
         with pytest.raises(UserError, match=f"seeds={n} leaves nothing to show; choose at least 1"):
             first_seeds(found, n)
-
-
-# --- how a page of the book gets the drawing library ----------------------------------------------------------
-
-
-def extension(name: str):
-    path = chapters.ROOT / "book" / "_ext" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_drawing_library_is_written_once_and_loaded_where_a_figure_needs_it(tmp_path):
-    (tmp_path / "book" / "_static").mkdir(parents=True)
-    target = tmp_path / "book" / "_static" / "plotly.min.js"
-    handlers, added = {}, []
-    app = SimpleNamespace(
-        confdir=str(tmp_path), connect=handlers.__setitem__, add_js_file=lambda name, **options: added.append((name, options))
-    )
-    module = extension("turnable_figures")
-    module.setup(app)
-    handlers["config-inited"](app, None)
-    assert target.read_text(encoding="utf-8") == get_plotlyjs() and [p.name for p in target.parent.iterdir()] == [target.name]
-    before = target.stat().st_mtime_ns
-    handlers["config-inited"](app, None)
-    assert target.stat().st_mtime_ns == before
-    target.write_text("of another version", encoding="utf-8")
-    handlers["config-inited"](app, None)
-    assert target.read_text(encoding="utf-8") == get_plotlyjs()
-
-    handlers["html-page-context"](app, "page", "page.html", {"body": "<p>no figure</p>"}, None)
-    handlers["html-page-context"](app, "search", "search.html", {}, None)
-    assert added == []
-    html = figures.to_html(figures.surface_interactive(surfaces.reliefs(usual(), CONVECTION, "eigen"), title="t"))
-    assert "plotly-graph-div" in html
-    handlers["html-page-context"](app, "page", "page.html", {"body": html}, None)
-    assert [name for name, _ in added] == ["plotly.min.js", None] and "resize" in added[1][1]["body"]

@@ -564,3 +564,20 @@ def test_a_picture_with_another_shade_in_a_few_pixels_is_not_written_anew(book):
     (book / "tiny.py").write_text((book / "tiny.py").read_text().replace("3), 100,", "3), 200,"))
     assert chapters.refresh("tiny")
     assert (np.asarray(Image.open(cover)) == 200).all()
+
+
+def test_a_drawing_stays_with_the_picture_beside_it():
+    def notebook_of(shade, drawing):
+        data = {"image/png": png(np.full((50, 50, 3), shade)), **drawing}
+        cell = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("display_data", data=data)])
+        return nbformat.v4.new_notebook(cells=[cell])
+
+    def kept(new, old):
+        notebooks.keep_pictures(new, old)
+        return new.cells[0].outputs[0].data.get("image/svg+xml")
+
+    here, there = {"image/svg+xml": "<svg>1.0000001</svg>"}, {"image/svg+xml": "<svg>1.0000002</svg>"}
+    assert kept(notebook_of(100, here), notebook_of(100, there)) == there["image/svg+xml"]
+    assert kept(notebook_of(200, here), notebook_of(100, there)) == here["image/svg+xml"]  # another figure
+    assert kept(notebook_of(100, here), notebook_of(100, {})) == here["image/svg+xml"]  # had none so far
+    assert kept(notebook_of(100, {}), notebook_of(100, there)) is None

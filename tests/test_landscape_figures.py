@@ -1,6 +1,7 @@
 """Figures of loss landscapes: what is drawn, and that nothing is drawn that was not given."""
 
 import io
+import json
 import re
 from itertools import chain
 
@@ -116,11 +117,13 @@ def test_the_interactive_surface_carries_the_same_numbers():
 def test_the_html_asks_for_nothing_from_outside_and_is_the_same_every_time():
     holed = relief()
     holed.height[0, 0] = np.nan
-    html = to_html(surface_interactive([holed], title="t"))
-    assert html == to_html(surface_interactive([holed], title="t"))
-    assert html != to_html(surface_interactive([relief(2.0)], title="t"))
+    html = to_html(surface_interactive([holed], title="t"), alt="two <surfaces>")
+    assert html == to_html(surface_interactive([holed], title="t"), alt="two <surfaces>")
+    assert html != to_html(surface_interactive([relief(2.0)], title="t"), alt="two <surfaces>")
     assert not re.search(r"https?:|src=|//cdn|@import", html)
-    assert "Plotly.newPlot" in html and '"showSendToCloud": false' in html
+    assert 'role="img" aria-label="two &lt;surfaces&gt;"' in html
+    (data,) = re.findall(r'<script type="application/json">([^<]*)</script>', html)
+    assert json.loads(data) == json.loads(surface_interactive([holed], title="t").to_json())
     assert len(html) < 10_000  # the library is not inside
     (name,) = set(re.findall(r"surface-[0-9a-f]{12}", html))
     assert f'id="{name}"' in html

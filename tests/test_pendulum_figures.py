@@ -97,7 +97,7 @@ def test_values_are_written_into_their_cells_only_if_that_is_asked_for():
 @pytest.mark.parametrize(("count", "relative"), [(1, 2), (2, 2), (3, 3)])
 def test_a_row_is_as_wide_as_its_maps_and_at_least_as_two(count, relative):
     width = drawn(*[ValueMap(str(k), VALUES) for k in range(count)]).get_size_inches()[0]
-    assert width == pytest.approx(11.8 / 3 * relative)
+    assert width == pytest.approx(style.WIDEST / 3 * relative)
 
 
 def test_a_taller_grid_makes_a_taller_figure():

@@ -1,6 +1,7 @@
 """The drawing library of the figures that a reader can turn: written when the book is built, loaded only where it is used.
 
-It is 4.8 MB large and a part of an installed package, so it is not committed.
+It is 4.8 MB large and a part of an installed package, so it is not committed. A page with such a figure gets a small script,
+which loads the library when the figure comes near the window.
 """
 
 from __future__ import annotations
@@ -9,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 LIBRARY = "plotly.min.js"
-MARK = "plotly-graph-div"
-"""A page that has an element of this class needs the library."""
-
-FIT = "addEventListener('load', () => dispatchEvent(new Event('resize')));"
-"""A figure is drawn before the page has its columns, and has to be fitted into them once these are there."""
+SCRIPT = "turnable.js"
+MARK = 'class="turnable"'
+"""What a page has in its text if it needs the script."""
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Writes the library beside the other static files, and adds it to the pages that need it."""
+    """Writes the library beside the other static files, and adds the script to the pages that need it."""
     app.connect("config-inited", _write)
     app.connect("html-page-context", _load)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -39,6 +38,4 @@ def _load(
     app: Any, page: str, template: str, context: dict[str, Any], doctree: Any
 ) -> None:
     if MARK in context.get("body", ""):
-        # In the head and not deferred, so that it is there before the figures' own scripts.
-        app.add_js_file(LIBRARY)
-        app.add_js_file(None, body=FIT)
+        app.add_js_file(SCRIPT, loading_method="defer")

@@ -38,6 +38,41 @@ MARKS = {
     "reduced": "◔\u00a0reduced",
     "not run": "○\u00a0not\u00a0run",
 }
+# Which figure of a chapter draws which part.
+DRAWN = {
+    "1(a)": "fig-map",
+    "1(d)": "fig-node",
+    "1(e)": "fig-pinode",
+    **dict.fromkeys([f"2({k})" for k in "abcd"], "fig-physics"),
+    **dict.fromkeys([f"3({k})" for k in "abcde"], "fig-strategies"),
+    **dict.fromkeys([f"3({k})" for k in "klmno"], "fig-pinode-strategies"),
+    "4(a, b)": "fig-improvement-convection",
+    "4(c, d)": "fig-improvement-reaction",
+    "5(a, b)": "fig-surfaces-convection",
+    "6(a, b)": "fig-spectra",
+    "7": "fig-sharpening",
+    **dict.fromkeys([f"8({k})" for k in "abcd"], "fig-physics-alm"),
+    **dict.fromkeys([f"9({k})" for k in "abcd"], "fig-physics-ropinn"),
+    "11(b)": "fig-flatness-map",
+    "12": "fig-sharpening",
+    "13": "fig-spectra-reaction",
+    "14": "fig-jumps",
+    "15": "fig-curves",
+    "16(a, b)": "fig-spectra-points",
+    "16(c, d)": "fig-spectra-points",
+}
+
+
+def picture(row) -> str:
+    """A small picture of our figure, which leads to the figure."""
+    name = DRAWN.get(row.Index, "")
+    if row.status == "not run" or not name:
+        return ""
+    return (
+        f'<a href="../{row.chapter}.html#{name}"><img class="thumbnail" '
+        f'loading="lazy" src="../../_static/thumbs/{name}.png" '
+        f'alt="Our figure with paper Fig. {row.Index}: {row.words}"></a>'
+    )
 
 
 def scale(row) -> str:
@@ -62,6 +97,7 @@ def scale(row) -> str:
 shown = parts.assign(
     mark=parts.status.map(MARKS),
     scale=[scale(row) for row in parts.itertuples()],
+    picture=[picture(row) for row in parts.itertuples()],
     where=[
         "" if not chapter else f"{{doc}}`../{chapter}`"
         for chapter in parts.chapter
@@ -71,6 +107,7 @@ text.table(
     shown,
     {
         "words": "what it shows",
+        "picture": "our figure",
         "mark": "status",
         "scale": "stored here",
         "where": "chapter",

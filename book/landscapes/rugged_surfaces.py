@@ -130,14 +130,16 @@ figure
 # %% tags=["remove-input"]
 report.study_source(stored, figure)
 
-# %% tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "The surfaces of the figure above, to be turned. The pointer shows the heights, as decimal logarithms.", "name": "fig-surfaces-turnable"}} tags=["remove-input"]
 HTML(
     figures.to_html(
         figures.surface_interactive(
             surfaces.reliefs(stored, CONVECTION, "eigen"),
             title="Convection",
             directions=surfaces.DIRECTIONS["eigen"],
-        )
+        ),
+        alt="Two surfaces that can be turned, for slow and for fast convection: the height is the logarithm of the training loss "
+        "over the two leading eigenvectors.",
     )
 )
 

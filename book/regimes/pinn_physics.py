@@ -68,7 +68,7 @@ convection, scale = shares["L-BFGS"].loc["convection"], scales["L-BFGS"]
 # have a part of their budget.
 # :::
 
-# %% mystnb={"figure": {"caption": "Regime maps of PINNs on four equations in the order of paper Fig. 2, trained with L-BFGS after an Adam warm-up: training loss above, test error below, mean over the seeds, with the borders at five heights of their thresholds (solid: training, dashed: test). Every map has its own colour scale and its own thresholds (paper Table 5).", "name": "fig-physics"}, "image": {"alt": "Eight grids of cells in two rows, training loss above and test error below, one column for each of convection, reaction, wave and reaction-diffusion, over the coefficient and the number of collocation points, with borders and Roman numerals of the regimes.", "width": "100%"}} tags=["cover"]
+# %% mystnb={"figure": {"caption": "Regime maps of PINNs on four equations in the order of paper Fig. 2, trained with L-BFGS after an Adam warm-up: training loss above, test error below, mean over the seeds, with the borders at five heights of their thresholds (solid: training, dashed: test). Every map has its own colour scale and its own thresholds (paper Table 5).", "name": "fig-physics"}, "image": {"alt": "Eight grids of cells, training loss above test error for each of convection, reaction, wave and reaction-diffusion, over the coefficient and the number of collocation points, with borders and Roman numerals of the regimes.", "width": "100%"}} tags=["cover"]
 figure = report.maps_figure(lbfgs, "PINN with L-BFGS on four equations")
 figure
 
@@ -225,7 +225,7 @@ guess_table = text.tabulated(
 # Paper Fig. 8 trains the four equations with the augmented Lagrangian {cite:p}`lu2021hard`, paper Fig. 9 with RoPINN
 # {cite:p}`wu2024ropinn`. The loss that is shown is the same plain sum as before.
 
-# %% mystnb={"figure": {"caption": "The four equations trained with the augmented Lagrangian, after paper Fig. 8; marks as in the first figure. The thresholds are those of its own rows of paper Table 5.", "name": "fig-physics-alm"}, "image": {"alt": "Eight grids in two rows, training loss and test error, one column for each of the four equations, trained with the augmented Lagrangian, with borders and Roman numerals of the regimes.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The four equations trained with the augmented Lagrangian, after paper Fig. 8; marks as in the first figure. The thresholds are those of its own rows of paper Table 5.", "name": "fig-physics-alm"}, "image": {"alt": "Eight grids, training loss above test error for each of the four equations, trained with the augmented Lagrangian, with borders and Roman numerals of the regimes.", "width": "100%"}} tags=["hide-input"]
 figure = report.maps_figure(
     alm, "PINN with the augmented Lagrangian on four equations"
 )
@@ -234,7 +234,7 @@ figure
 # %% tags=["remove-input"]
 report.source(alm.values(), figure)
 
-# %% mystnb={"figure": {"caption": "The four equations trained with RoPINN, after paper Fig. 9; marks as in the first figure, thresholds of its own rows of paper Table 5.", "name": "fig-physics-ropinn"}, "image": {"alt": "Eight grids in two rows, training loss and test error, one column for each of the four equations, trained with RoPINN, with borders and Roman numerals of the regimes.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The four equations trained with RoPINN, after paper Fig. 9; marks as in the first figure, thresholds of its own rows of paper Table 5.", "name": "fig-physics-ropinn"}, "image": {"alt": "Eight grids, training loss above test error for each of the four equations, trained with RoPINN, with borders and Roman numerals of the regimes.", "width": "100%"}} tags=["hide-input"]
 figure = report.maps_figure(ropinn, "RoPINN on four equations")
 figure
 

@@ -91,7 +91,7 @@ cells_in_paper = budgets.paper_runs.max() // budgets.paper_seeds.max()
 # {cite:p}`lu2021hard`, a curriculum that begins with slow waves (CL) {cite:p}`krishnapriyan2021`, points that wander (RoPINN)
 # {cite:p}`wu2024ropinn`, and Newton steps after L-BFGS (NNCG) {cite:p}`rathore2024`.
 
-# %% mystnb={"figure": {"caption": "Regime maps of the convection equation with five training strategies, in the order of paper Fig. 3(a)-(e): training loss above, test error below, each judged by its own row of paper Table 5.", "name": "fig-strategies"}, "image": {"alt": "Ten grids in two rows, training loss above and test error below, one column for each of RoPINN, L-BFGS, ALM, NNCG and CL, over the speed of the wave and the number of collocation points, with borders and Roman numerals of the regimes.", "width": "100%"}} tags=["cover"]
+# %% mystnb={"figure": {"caption": "Regime maps of the convection equation with five training strategies, in the order of paper Fig. 3(a)-(e): training loss above, test error below, each judged by its own row of paper Table 5.", "name": "fig-strategies"}, "image": {"alt": "Ten grids, training loss above test error for each of RoPINN, L-BFGS, ALM, NNCG and CL, over the speed of the wave and the number of collocation points, with borders and Roman numerals of the regimes.", "width": "100%"}} tags=["cover"]
 figure = report.maps_figure(common, "PINN, 1D convection: five strategies")
 figure
 

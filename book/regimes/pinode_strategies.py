@@ -95,7 +95,7 @@ under_own = floors.loc[list(panels)].query("above > 0")
 # {% endif %}
 # :::
 
-# %% mystnb={"figure": {"caption": "Regime maps of the PINODE with five training strategies, in the order of paper Fig. 3(k)-(o): training loss above, test error below, each judged by its own row of paper Table 5.", "name": "fig-pinode-strategies"}, "image": {"alt": "Ten grids in two rows, training loss above and test error below, one column for each of Adam, L-BFGS, ALM, NNCG and CL, over the inverse damping and the number of observed states, with borders and the Roman numerals of the regimes.", "width": "100%"}} tags=["cover"]
+# %% mystnb={"figure": {"caption": "Regime maps of the PINODE with five training strategies, in the order of paper Fig. 3(k)-(o): training loss above, test error below, each judged by its own row of paper Table 5.", "name": "fig-pinode-strategies"}, "image": {"alt": "Ten grids, training loss above test error for each of Adam, L-BFGS, ALM, NNCG and CL, over the inverse damping and the number of observed states, with borders and the Roman numerals of the regimes.", "width": "100%"}} tags=["cover"]
 figure = report.maps_figure(panels, "PINODE, pendulum: five strategies")
 figure
 
@@ -172,7 +172,7 @@ text.table(
 #
 # All maps judged by the row of Adam, with which paper Fig. 1(e) is drawn, can be laid beside each other.
 
-# %% mystnb={"figure": {"caption": "The same maps, all judged by the thresholds of paper Table 5 for Adam. Colours as above: each map has its own scale.", "name": "fig-one-yardstick"}, "image": {"alt": "Ten grids in two rows as in the figure before, with the borders and numerals that follow from one common pair of thresholds.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The same maps, all judged by the thresholds of paper Table 5 for Adam. Colours as above: each map has its own scale.", "name": "fig-one-yardstick"}, "image": {"alt": "Ten grids as in the figure before, with the borders and numerals that follow from one common pair of thresholds.", "width": "100%"}}
 figure = report.maps_figure(common, "Five strategies, one pair of thresholds")
 figure
 

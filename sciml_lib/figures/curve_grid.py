@@ -41,7 +41,8 @@ def curve_grid(
 ) -> style.BookFigure:
     """Draws a column a cell, the training loss above and the test error below, over the place on the curve.
 
-    Bezier curves are solid, straight lines dashed. The vertical axes are logarithmic, and the same in a row.
+    Bezier curves are solid, straight lines dashed. The vertical axes are logarithmic, and the same in a row. More than three
+    cells go into further pairs of rows.
 
     Args:
         cells: curves by the title of their cell.
@@ -61,9 +62,13 @@ def curve_grid(
     for curve in everything:
         _check(curve)
     with style.paper():
-        figure = style.new_figure(1.4 + 3.1 * max(len(cells), 2), 5.6)
-        places = figure.subplots(2, len(cells), sharex=True, sharey="row", squeeze=False)
-        for (above, below), (name, curves) in zip(places.T, cells.items(), strict=True):
+        bands, columns = style.rows_of(len(cells), 3)
+        figure = style.new_figure(1.4 + 3.1 * max(columns, 2), 0.6 + 5.0 * bands)
+        grid = figure.subplots(2 * bands, columns, sharex=True, sharey="row", squeeze=False)
+        places = [grid[k::2].ravel() for k in (0, 1)]
+        for axes in (*places[0][len(cells) :], *places[1][len(cells) :]):
+            axes.set_visible(False)
+        for above, below, (name, curves) in zip(*places, cells.items(), strict=False):
             for axes, quantity in ((above, "loss"), (below, "error")):
                 for curve in curves:
                     axes.plot(
@@ -79,8 +84,9 @@ def curve_grid(
                 axes.spines[["top", "right"]].set_visible(False)
             above.set_title(name)
             below.set_xlabel(f"place on the curve $t$\n{ends[0]} at 0, {ends[1]} at 1")
-        places[0, 0].set_ylabel("training loss")
-        places[1, 0].set_ylabel("test error")
+        for row, words in zip(places, ("training loss", "test error"), strict=True):
+            for axes in row[::columns]:
+                axes.set_ylabel(words)
         handles = [Line2D([], [], color=_COLOURS[i], linewidth=2.0, label=pair) for i, pair in enumerate(pairs)]
         handles += [Line2D([], [], color="#20242a", linestyle=DASHES[kind], linewidth=2.0, label=NAMES[kind]) for kind in kinds]
         if low is not None:

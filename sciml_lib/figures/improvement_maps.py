@@ -67,11 +67,16 @@ def improvement_maps(
     shape = coefficient.size, n_data.size
     rows = [[(name, _map(name, values, shape), _map(name, failed, shape)) for name, values, failed in row] for row in maps]
     with style.paper():
+        # More than two beside each other would be too small to read.
+        rows = [row[k : k + 2] for row in rows for k in range(0, len(row), 2)]
         n_rows, n_columns = len(rows), len(rows[0])
         panel = 3.6 * max(0.5, min(1.15, shape[1] / shape[0]))
         figure = style.new_figure(0.4 + 5.4 * n_columns, 1.2 + (0.45 + panel) * n_rows)
         grid = figure.subplots(n_rows, n_columns, squeeze=False)
-        for axes, (name, values, failed) in zip(grid.ravel(), (one for row in rows for one in row), strict=True):
+        places = [grid[i, k] for i, row in enumerate(rows) for k in range(len(row))]
+        for axes in set(grid.ravel()).difference(places):
+            axes.set_visible(False)
+        for axes, (name, values, failed) in zip(places, (one for row in rows for one in row), strict=True):
             mesh = _draw(axes, values, limit)
             _write(axes, mesh, values, failed)
             style.category_axes(axes, coefficient, n_data, coefficient_label, data_label)

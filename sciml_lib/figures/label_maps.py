@@ -56,7 +56,7 @@ def label_maps(
         doubt = uncertain.reindex_like(mine, method="nearest", tolerance=1e-6).transpose("coefficient", "n_data").values
     with style.paper():
         n_x, n_y = mine.shape
-        figure = style.new_figure(13.2, 1.55 + 3.5 * max(0.45, min(1.2, n_y / n_x)))
+        figure = style.new_figure(style.WIDEST, 1.75 + 3.0 * max(0.45, min(1.2, n_y / n_x)))
         panels = figure.subplots(1, 3, sharey=True)
         for axes, values, name in zip(panels, (mine.values, theirs.values), ("Ours", "Published"), strict=False):
             _labelled(axes, values)
@@ -76,7 +76,7 @@ def label_maps(
         equal = "no comparable cell" if agreement.n == 0 else f"{agreement.share_equal:.0%} of {agreement.n} cells equal"
         panels[2].set_title(f"Differences: {equal}", loc="left")
         for axes in panels:
-            style.category_axes(axes, mine["coefficient"], mine["n_data"], coefficient_label, data_label)
+            style.category_axes(axes, mine["coefficient"], mine["n_data"], coefficient_label, data_label, letters=36)
         for axes in panels[1:]:
             axes.set_ylabel("")
         figure.suptitle(title)
@@ -105,7 +105,7 @@ def label_maps(
             )
         if (mine.values == 0).any() or (theirs.values == 0).any():
             handles.append(style.missing_handle("not computed, or not legible"))
-        figure.legend(handles=handles, loc="outside lower center", ncols=6, columnspacing=1.5, handlelength=1.6)
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, columnspacing=1.5, handlelength=1.6)
     return figure
 
 

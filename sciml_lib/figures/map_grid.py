@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sciml_lib.errors import UserError
 from sciml_lib.figures import style
@@ -43,7 +42,7 @@ class MapPair:
     data_label: str
 
 
-def map_grid(pairs: Sequence[MapPair], *, title: str, columns: int = 4, missing: str = "not computed") -> style.BookFigure:
+def map_grid(pairs: Sequence[MapPair], *, title: str, columns: int = 3, missing: str = "not computed") -> style.BookFigure:
     """Draws pairs of maps beside each other: the training losses in one row, the test errors in the row below.
 
     Each panel has its own colour scale, from the 5th to the 95th percentile of its cells (Eq. 22). More pairs
@@ -69,19 +68,17 @@ def map_grid(pairs: Sequence[MapPair], *, title: str, columns: int = 4, missing:
         (_checks.increasing("coefficient", pair.coefficient, n_x), _checks.increasing("n_data", pair.n_data, n_y))
         for pair, (n_x, n_y) in zip(pairs, (train.shape for train, _ in maps), strict=True)
     ]
-    bands = -(-len(pairs) // columns)
-    columns = -(-len(pairs) // bands)
+    bands, columns = style.rows_of(len(pairs), columns)
     with style.paper():
-        figure = style.new_figure(0.8 + 3.45 * columns, 1.3 + 5.2 * bands)
+        figure = style.new_figure(0.8 + (3.45 if columns > 2 else 4.4) * columns, 1.3 + 5.0 * bands)
         grid = figure.subplots(2 * bands, columns, squeeze=False)
         for k, (pair, (train, test), (coefficient, n_data)) in enumerate(zip(pairs, maps, axes_of, strict=True)):
             band, column = divmod(k, columns)
             panels = grid[2 * band : 2 * band + 2, column]
             draw_pair(panels, train, test, pair.thresholds, pair.boundaries, small=True)
             for axes, quantity in zip(panels, PANEL_TITLES, strict=True):
-                style.category_axes(axes, coefficient, n_data, pair.coefficient_label, pair.data_label)
+                style.category_axes(axes, coefficient, n_data, pair.coefficient_label, pair.data_label, letters=90 // columns)
                 axes.set_aspect("auto")
-                _turn(axes, coefficient)
                 axes.set_title(quantity, loc="left", fontsize=10.5)
                 if column and pair.data_label == pairs[k - 1].data_label:
                     axes.set_ylabel("")
@@ -97,10 +94,3 @@ def map_grid(pairs: Sequence[MapPair], *, title: str, columns: int = 4, missing:
         named = {letter: pair.thresholds for letter, pair in zip(letters, pairs, strict=False)}
         map_legend(figure, handles, named, 5 if columns > 2 else 3)
     return figure
-
-
-def _turn(axes: Axes, coefficient: NDArray) -> None:
-    """Turns the numbers of the horizontal axis where they would touch."""
-    letters = max(len(f"{value:g}") for value in coefficient) + 1
-    if letters * coefficient.size > 40:
-        axes.tick_params(axis="x", labelrotation=90)

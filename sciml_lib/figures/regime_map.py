@@ -174,7 +174,7 @@ def draw_pair(
         boundaries: curves that lie over both maps.
         ranges: ends of the two colour scales; by default from the values (Eq. 22).
         band: resampled boundaries, veiled in white.
-        small: smaller numerals and numbers and thinner curves, for panels of half the usual width.
+        small: smaller numerals, fewer numbers and thinner curves, for panels of half the usual width.
     """
     numeral, width, ticks = (14, 1.2, 5) if small else (17, 1.6, 6)
     labels = label(train, test, thresholds)
@@ -187,10 +187,7 @@ def draw_pair(
                 _veil(axes, band, field)
         draw_boundaries(axes, boundaries, width=width)
         draw_numerals(axes, labels, numeral)
-        bar = style.colour_bar(axes, mesh, level, ticks)
-        if small:
-            for part in (axes, bar.ax):
-                part.tick_params(labelsize=8.5)
+        style.colour_bar(axes, mesh, level, ticks)
 
 
 def draw_boundaries(axes: Axes, boundaries: Sequence[Boundary], *, width: float = 1.6, colour: Any = None) -> None:

@@ -27,6 +27,8 @@ def rollouts(
 ) -> style.BookFigure:
     """Draws one column for each network: the first component over time above, and the space of states below.
 
+    More than three networks go into further pairs of rows.
+
     Args:
         time: times of the test motion, ``[n]``.
         true: the true test motion of each network, ``[n, 2]``.
@@ -52,11 +54,14 @@ def rollouts(
         if states.ndim != 2 or states.shape[1] != 2:
             raise UserError(f"observed states have shape {states.shape} but rows of two components are expected")
     with style.paper():
-        figure = style.new_figure(3.7 * len(titles) + 0.6, 6.6)
-        upper, lower = figure.subplots(2, len(titles), squeeze=False, sharey="row", height_ratios=(1.0, 1.25))
+        bands, columns = style.rows_of(len(titles), 3)
+        figure = style.new_figure(3.5 * columns + 0.6, 0.4 + 6.2 * bands)
+        heights = (1.0, 1.25) * bands
+        grid = figure.subplots(2 * bands, columns, squeeze=False, sharey="row", height_ratios=heights)
+        upper, lower = grid[0::2].ravel(), grid[1::2].ravel()
         # A network that runs away would squeeze everything else.
         reach = 1.35 * max(float(np.abs(motion).max()) for motion in true)
-        for k, (above, below) in enumerate(zip(upper, lower, strict=True)):
+        for k, (above, below) in enumerate(list(zip(upper, lower, strict=True))[: len(titles)]):
             above.plot(time, true[k][:, 0], color="#20242a", linewidth=1.5)
             above.plot(time, learned[k][:, 0], color=LEARNED, linewidth=1.5, linestyle=(0, (4, 1.6)))
             above.set_title(titles[k])
@@ -67,8 +72,11 @@ def rollouts(
             below.set_xlabel(f"{labels[0]}\n{notes[k]}")
             above.set_ylim(-reach, reach)
             below.set(xlim=(-reach, reach), ylim=(-reach, reach))
-        upper[0].set_ylabel(labels[0])
-        lower[0].set_ylabel(labels[1])
+        for axes in (*upper[len(titles) :], *lower[len(titles) :]):
+            axes.set_visible(False)
+        for above, below in zip(upper[::columns], lower[::columns], strict=True):
+            above.set_ylabel(labels[0])
+            below.set_ylabel(labels[1])
         figure.suptitle(title)
         figure.legend(*lower[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure

@@ -69,11 +69,10 @@ def seed_strip(
         raise UserError(f"{value} must be positive to be drawn on a logarithmic axis, got {runs[value].min():g}")
     order = sorted(runs[x].unique())
     groups = list(runs.groupby(["n_data", "coefficient"], sort=True))
-    rows = -(-len(groups) // columns)
-    columns = -(-len(groups) // rows)
+    rows, columns = style.rows_of(len(groups), columns)
     limits = _limits(runs[value].to_numpy(dtype=float), threshold, 2.2 if logarithmic else 1.1)
     with style.paper():
-        figure = style.new_figure(1.2 + 2.55 * columns, 1.35 + 2.5 * rows)
+        figure = style.new_figure(1.0 + 2.55 * columns, 1.35 + 2.5 * rows)
         panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for axes, ((n_data, coefficient), cell) in zip(panels, groups, strict=False):
             axes.set_yscale("log" if logarithmic else "linear")

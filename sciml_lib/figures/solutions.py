@@ -25,6 +25,8 @@ def solutions(
 ) -> style.BookFigure:
     """Draws one column for each network: the true solution, and below it what the network learned, with its points.
 
+    More than three networks go into further pairs of rows.
+
     Args:
         learned: one array ``[n_t, n_x]`` for each network.
         true: the true solutions, same shapes.
@@ -47,16 +49,21 @@ def solutions(
     rows = [[_on_grid(values, shape) for values in part] for part in (true, learned)]
     limit = max(float(np.abs(values).max()) for values in rows[0])
     with style.paper():
-        figure = style.new_figure(3.4 * len(titles) + 1.0, 5.6)
-        grid = figure.subplots(2, len(titles), sharex=True, sharey=True, squeeze=False)
-        for row, fields, name in zip(grid, rows, ("true solution", "the network"), strict=True):
-            for axes, values in zip(row, fields, strict=True):
+        bands, columns = style.rows_of(len(titles), 3)
+        figure = style.new_figure(3.4 * columns + 1.0, 0.4 + 5.2 * bands)
+        grid = figure.subplots(2 * bands, columns, sharex=True, sharey=True, squeeze=False)
+        upper, lower = (list(grid[k::2].ravel()) for k in (0, 1))
+        for axes in upper[len(titles) :] + lower[len(titles) :]:
+            axes.set_visible(False)
+        for row, fields, name in zip((upper, lower), rows, ("true solution", "the network"), strict=True):
+            for axes, values in zip(row, fields, strict=False):
                 mesh = axes.pcolormesh(x, t, values, cmap="RdBu_r", vmin=-limit, vmax=limit, shading="nearest")
                 mesh.set_rasterized(True)
-            row[0].set_ylabel(f"{name}\n${upwards}$")
-        for axes, text in zip(grid[0], titles, strict=True):
+            for axes in row[::columns]:
+                axes.set_ylabel(f"{name}\n${upwards}$")
+        for axes, text in zip(upper, titles, strict=False):
             axes.set_title(text)
-        for axes, where, note in zip(grid[1], points, notes, strict=True):
+        for axes, where, note in zip(lower, points, notes, strict=False):
             where = np.asarray(where, dtype=float)
             size = float(np.clip(400.0 / len(where), 0.3, 5.0))
             axes.scatter(where[:, 0], where[:, 1], s=size, color="#20242a", alpha=0.55, linewidths=0)

@@ -43,7 +43,7 @@ def spectra(
     """Draws one or two rows of densities: with two, the same spectra smoothed by two rules below each other.
 
     The eigenvalues stand on a scale that is logarithmic beyond -1 and 1 and linear between; densities below 1e-10 are
-    drawn there. All panels share both axes, so widths and heights can be compared.
+    drawn there. All panels share both axes, so widths and heights can be compared. Rows of more than four are broken.
 
     Args:
         rows: one or two rows of equally many panels.
@@ -58,12 +58,15 @@ def spectra(
         raise UserError("give one row of spectra, or two rows of equally many")
     if row_labels and len(row_labels) != len(rows):
         raise UserError(f"{len(row_labels)} row_labels for {len(rows)} rows: give one text for each row")
-    n = len(rows[0])
+    bands, n = style.rows_of(len(rows[0]), 4)
+    broken = [row[k * n : (k + 1) * n] for k in range(bands) for row in rows]
     with style.paper():
-        figure = style.new_figure(1.0 + 2.7 * max(2, n), 1.3 + 2.5 * len(rows))
-        panels = figure.subplots(len(rows), n, sharex=True, sharey=True, squeeze=False)
-        for row, drawn in zip(panels, rows, strict=True):
-            for axes, spectrum in zip(row, drawn, strict=True):
+        figure = style.new_figure(1.0 + 2.55 * max(2, n), 1.3 + 2.5 * len(broken))
+        panels = figure.subplots(len(broken), n, sharex=True, sharey=True, squeeze=False)
+        for row, drawn in zip(panels, broken, strict=True):
+            for axes in row[len(drawn) :]:
+                axes.set_visible(False)
+            for axes, spectrum in zip(row, drawn, strict=False):
                 _curve(axes, spectrum.title, spectrum.before, color=BEFORE, linestyle="-", label="before training")
                 _curve(axes, spectrum.title, spectrum.after, color=AFTER, linestyle="--", label="after training")
                 axes.set_title(spectrum.title, fontsize=10.5)
@@ -79,7 +82,7 @@ def spectra(
         for axes in panels[-1]:
             axes.set_xlabel(r"eigenvalue $\lambda$")
         for k, row in enumerate(panels):
-            row[0].set_ylabel(f"{row_labels[k]}\ndensity" if row_labels else "density")
+            row[0].set_ylabel(f"{row_labels[k % len(rows)]}\ndensity" if row_labels else "density")
             for axes in row:
                 axes.spines[["top", "right"]].set_visible(False)
         figure.suptitle(title)

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
+from matplotlib.collections import LineCollection, PathCollection, PolyCollection, QuadMesh
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
@@ -63,17 +64,49 @@ STRATEGIES = (
 
 LINESTYLES = {"train": "-", "test": (0, (3.2, 1.8))}
 THRESHOLD = {"marker": ">", "markersize": 6, "color": "#20242a", "linestyle": "none"}
+WIDEST = 11.2
+"""Inches that a figure is wide at most: the text column is 774 pixels wide, and then a label of 9.5 points has 9 pixels."""
+
+MOST_POINTS = 20_000
+"""A drawing with more points than this is shown as a picture."""
+
 MISSING = {"facecolor": "#eceef0", "edgecolor": "#a3abb3", "hatch": "////", "linewidth": 0.0}
 
 
 class BookFigure(Figure):
-    """A figure that shows itself in a notebook without pyplot, and so without any global state."""
+    """A figure that shows itself in a notebook without pyplot, and so without any global state.
+
+    A drawing of lines and marks shows itself as SVG as well, which stays sharp at any size and which the book prefers. Cells
+    and surfaces would have seams between them, and be large.
+    """
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", dpi=150, bbox_inches="tight", metadata={"Software": None})
+        return buffer.getvalue(), self._pixels()
+
+    def _repr_svg_(self) -> tuple[str, dict[str, int]] | None:
+        if not self.is_drawing():
+            return None
+        buffer = io.BytesIO()
+        # Names of parts are hashes, by default with a new salt each time; letters as outlines, since a reader's fonts differ.
+        with matplotlib.rc_context({"svg.hashsalt": "book", "svg.fonttype": "path"}):
+            self.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+        return buffer.getvalue().decode(), self._pixels()
+
+    def _pixels(self) -> dict[str, int]:
         width, height = (self.get_size_inches() * 96).astype(int).tolist()
-        return buffer.getvalue(), {"width": width, "height": height}
+        return {"width": width, "height": height}
+
+    def is_drawing(self) -> bool:
+        """Whether it has nothing but lines, marks, areas and texts, and not too many points of them."""
+        points = 0
+        for axes in self.axes:
+            for artist in (*axes.images, *axes.lines, *axes.collections):
+                if artist.get_rasterized() or not isinstance(artist, (Line2D, PathCollection, PolyCollection, LineCollection)):
+                    return False
+                points += len(artist.get_xydata() if isinstance(artist, Line2D) else artist.get_offsets())
+        return points <= MOST_POINTS
 
 
 @contextlib.contextmanager
@@ -84,10 +117,16 @@ def paper() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float) -> BookFigure:
-    """Returns an empty figure of this size in inches, laid out so that nothing overlaps."""
-    figure = BookFigure(figsize=(width, height), layout="constrained")
+    """Returns an empty figure of this size in inches, laid out so that nothing overlaps; never wider than :data:`WIDEST`."""
+    figure = BookFigure(figsize=(min(width, WIDEST), height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06, wspace=0.03, hspace=0.03)
     return figure
+
+
+def rows_of(n: int, most: int) -> tuple[int, int]:
+    """Returns how many rows of how many panels ``n`` panels make, as equally long as can be, at most ``most`` in a row."""
+    rows = -(-n // most)
+    return rows, -(-n // rows)
 
 
 @functools.cache
@@ -151,10 +190,23 @@ def cells(axes: Axes, values: NDArray, *, norm: Normalize, cmap: Colormap, rim: 
     return mesh
 
 
-def category_axes(axes: Axes, coefficient: ArrayLike, n_data: ArrayLike, coefficient_label: str, data_label: str) -> None:
-    """Labels the equally spaced, categorical axes of a map with the values of its grid."""
+def category_axes(
+    axes: Axes, coefficient: ArrayLike, n_data: ArrayLike, coefficient_label: str, data_label: str, *, letters: int = 48
+) -> None:
+    """Labels the equally spaced, categorical axes of a map with the values of its grid.
+
+    Args:
+        axes: those of the map.
+        coefficient: values of the horizontal axis.
+        n_data: values of the vertical axis.
+        coefficient_label: text of the horizontal axis.
+        data_label: text of the vertical axis.
+        letters: as many fit beside each other below the map; more, and the numbers are turned.
+    """
     coefficient, n_data = np.asarray(coefficient), np.asarray(n_data)
     axes.set_xticks(range(coefficient.size), [f"{value:g}" for value in coefficient])
+    if sum(len(f"{value:g}") + 1 for value in coefficient) > letters:
+        axes.tick_params(axis="x", labelrotation=90)
     axes.set_yticks(range(n_data.size), [f"{value:,.10g}" for value in n_data])
     axes.set_xlabel(coefficient_label)
     axes.set_ylabel(data_label)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ def surfaces(
     directions: tuple[str, str] = ("first direction", "second direction"),
     height: str = "training loss",
 ) -> style.BookFigure:
-    """Draws surfaces side by side, each with its own vertical scale and its own colours.
+    """Draws surfaces, two in a row, each with its own vertical scale and its own colours.
 
     Blue is low and red high; the colours end at the 5th and 95th percentile of a surface, as in the paper's figures.
 
@@ -64,10 +65,12 @@ def surfaces(
     Raises:
         UserError: there is no surface or more than three, or one has not the shape of its grid or no finite value.
     """
+    grids = _checked(reliefs)
     with style.paper():
-        figure = style.new_figure(4.9 * len(reliefs) + 0.3, 4.3)
-        for k, (relief, (alpha, beta, values)) in enumerate(zip(reliefs, _checked(reliefs), strict=True)):
-            axes: Axes3D = figure.add_subplot(1, len(reliefs), k + 1, projection="3d")
+        rows, columns = style.rows_of(len(reliefs), 2)
+        figure = style.new_figure(4.9 * columns + 0.3, 0.4 + 3.9 * rows)
+        for k, (relief, (alpha, beta, values)) in enumerate(zip(reliefs, grids, strict=True)):
+            axes: Axes3D = figure.add_subplot(rows, columns, k + 1, projection="3d")
             low, high = style.colour_range(values)
             axes.plot_surface(
                 *np.meshgrid(alpha, beta, indexing="ij"),
@@ -89,7 +92,7 @@ def surfaces(
                 axis.set_major_locator(MaxNLocator(4))
                 axis.set_pane_color("#f6f7f8")
             axes.zaxis.set_pane_color("#f6f7f8")
-            axes.tick_params(labelsize=8.5, pad=1)
+            axes.tick_params(labelsize=9, pad=1)
             axes.tick_params(axis="z", pad=5)
             axes.set(xlabel=directions[0], ylabel=directions[1])
             axes.set_zlabel(height, labelpad=9)
@@ -136,7 +139,7 @@ def surface_interactive(
     colours = [[place, to_hex(map_of(place))] for place in np.linspace(0.0, 1.0, 11).tolist()]
     hover = f"{directions[0]} %{{x:.3g}}<br>{directions[1]} %{{y:.3g}}<br>log\u2081\u2080 {height} %{{z:.2f}}<extra></extra>"
     angle, rise = np.deg2rad(AZIMUTH), np.deg2rad(ELEVATION)
-    eye = 2.25 * np.array([np.cos(rise) * np.cos(angle), np.cos(rise) * np.sin(angle), np.sin(rise)])
+    eye = 2.6 * np.array([np.cos(rise) * np.cos(angle), np.cos(rise) * np.sin(angle), np.sin(rise)])
     for k, (alpha, beta, values) in enumerate(grids):
         low, high = style.colour_range(values)
         trace = go.Surface(
@@ -176,27 +179,26 @@ def surface_interactive(
     return figure
 
 
-def to_html(figure: go.Figure) -> str:
+def to_html(figure: go.Figure, *, alt: str) -> str:
     """The part of a page that shows an interactive figure, without the drawing library and without any request.
 
-    The page must have loaded ``plotly.min.js`` before it. A book that needs no network carries that file once, with its
-    other static files: ``plotly.offline.get_plotlyjs()`` is its text (4.8 MB, so it is written when the book is built and
-    not committed), ``html_js_files: [plotly.min.js]`` in ``_config.yml`` loads it on every page, and
-    ``<script src="../../_static/plotly.min.js"></script>`` before the figure on one page alone.
+    It holds the data and a place for the figure; ``book/_static/turnable.js`` loads the library (``plotly.min.js``, which is
+    written beside it when the book is built) and draws when the place comes near the window.
 
     The same figure gives the same text, so an executed notebook does not change from run to run.
 
     Args:
         figure: from :func:`surface_interactive`.
+        alt: what it shows, for those who cannot see it.
     """
-    name = hashlib.sha256(figure.to_json().encode()).hexdigest()[:12]
-    return figure.to_html(
-        full_html=False,
-        include_plotlyjs=False,
-        include_mathjax=False,
-        div_id=f"surface-{name}",
-        # By itself the library offers a button that would send the figure to a server.
-        config={"displaylogo": False, "responsive": True, "showSendToCloud": False, "plotlyServerURL": ""},
+    data = figure.to_json()
+    name = hashlib.sha256(data.encode()).hexdigest()[:12]
+    data = data.replace("<", "\\u003c")  # else a text with a tag could end the script
+    return (
+        f'<div class="turnable" id="surface-{name}" style="min-height: {figure.layout.height}px">'
+        f'<div class="turnable-plot" role="img" aria-label="{html.escape(alt)}">It is drawn when it comes into view.</div>'
+        '<button type="button">Turn with a finger</button>'
+        f'<script type="application/json">{data}</script></div>'
     )
 
 

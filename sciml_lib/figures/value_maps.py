@@ -58,8 +58,8 @@ def value_maps(
     coefficient, n_data = _checks.increasing("coefficient", coefficient), _checks.increasing("n_data", n_data)
     shape = coefficient.size, n_data.size
     with style.paper():
-        width = 11.8 / 3 * max(2, len(maps))
-        figure = style.new_figure(width, 1.2 + 2.9 * max(0.45, min(1.15, shape[1] / shape[0])))
+        width = style.WIDEST / 3 * max(2, len(maps))
+        figure = style.new_figure(width, 1.2 + 2.8 * max(0.45, min(1.15, shape[1] / shape[0])))
         panels = figure.subplots(1, len(maps), squeeze=False)[0]
         for axes, one in zip(panels, maps, strict=True):
             values = np.asarray(one.values, dtype=float)
@@ -67,7 +67,7 @@ def value_maps(
                 raise UserError(f"the map {one.title!r} has shape {values.shape} but its grid has {shape}")
             colours, norm = style.map_colours(), Normalize(*(one.limits or style.colour_range(values)))
             mesh = style.cells(axes, values, norm=norm, cmap=colours)
-            style.category_axes(axes, coefficient, n_data, coefficient_label, data_label)
+            style.category_axes(axes, coefficient, n_data, coefficient_label, data_label, letters=30)
             axes.set_title(one.title, loc="left", fontsize=10.5)
             style.colour_bar(axes, mesh, ticks=5)
             for i, j in np.argwhere(np.isfinite(values)) if one.written else ():
