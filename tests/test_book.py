@@ -331,12 +331,12 @@ def test_a_cell_of_a_map_opens_by_a_click_and_by_the_keyboard_without_a_server(p
 def test_a_figure_leads_to_the_rows_of_its_sweep_and_these_can_be_sorted(page, site, html):
     name = "pinn-convection-lbfgs-laptop"
     page.goto(f"{site}/book/runs/{name}.html#c30-n1000-s0", wait_until="networkidle")
-    row = page.locator("[id='c30-n1000-s0']")
-    assert row.is_visible() and page.evaluate("document.querySelector(':target').id") == "c30-n1000-s0"
+    page.wait_for_selector("[id='c30-n1000-s0']", timeout=60_000)
+    assert page.evaluate("document.querySelector(':target').id") == "c30-n1000-s0"
     one = page.locator(".one-run pre")
     assert one.inner_text().strip().endswith("--runs my_runs --coefficient 30 --n-data 1000 --seed 0")
     page.locator("[id='c5-n100-s1'] a").click()
-    page.wait_for_function("location.hash === '#c5-n100-s1'")
+    page.wait_for_function("document.querySelector('.one-run pre').textContent.includes('--coefficient 5 ')")
     assert one.inner_text().strip().endswith("--coefficient 5 --n-data 100 --seed 1")
 
     head = page.locator("table.sortable thead th", has_text="training loss")
