@@ -35,6 +35,12 @@ INDEX = "index.js"
 NOT_KEPT, NOT_FINITE = "parameters are not stored", "parameters are not finite"
 """Why there is no picture of what a network learned."""
 
+MADE_BY = (
+    *("explorer.py", "thumbnails.py", "panels.py", "analysis/maps.py", "analysis/physics.py", "figures/style.py"),
+    *("models", "optim", "problems", "regimes", "strategies", "sweeps", "systems"),
+)
+"""The parts of the library that a script follows from: where one of them has changed, all scripts are made anew."""
+
 SMOKE = "smoke"
 """The profile whose numbers mean nothing."""
 
@@ -355,7 +361,7 @@ def _index(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _version(job: Job) -> str:
-    """Fingerprint of what a script is made of: all files of the store, and the library."""
+    """Fingerprint of what a script is made of: all files of the store, and the library, see :data:`MADE_BY`."""
     content = sha256(_library().encode())
     for path in sorted(path for path in job.folder.rglob("*") if path.suffix in (".json", ".csv", ".npz")):
         content.update(path.relative_to(job.folder).as_posix().encode())
@@ -366,7 +372,8 @@ def _version(job: Job) -> str:
 @cache
 def _library() -> str:
     root = Path(__file__).parent
-    files = sorted(path for path in root.rglob("*") if path.suffix in (".py", ".csv"))
+    made_by = [path for part in MADE_BY for path in ((root / part).rglob("*") if (root / part).is_dir() else [root / part])]
+    files = sorted(path for path in made_by if path.suffix in (".py", ".csv"))
     return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 

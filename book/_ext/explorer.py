@@ -56,7 +56,7 @@ def _suggestions(cells: list[dict[str, Any]]) -> dict[str, str]:
             if count
         )
         links[f"explorer_{one['kind']}"] = (
-            f'<a href="{one["link"]}">{coefficient} = {c:g}, {amount} = {n:,}</a>'
+            f'<a href="{one["link"]}">{coefficient}&nbsp;=&nbsp;{c:g}, {amount}&nbsp;=&nbsp;{n:,}</a>'
             f" (seeds: {seeds})"
         )
     return links
