@@ -9,6 +9,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from sciml_lib import figures, keeper, thumbnails
 from sciml_lib.analysis import maps, physics
+from sciml_lib.figures import provenance
 from sciml_lib.optim import Status
 from sciml_lib.panels import Panel
 from sciml_lib.regimes import FAMILY_NAMES, REGIMES, Regime
@@ -36,7 +38,8 @@ NOT_KEPT, NOT_FINITE = "parameters are not stored", "parameters are not finite"
 """Why there is no picture of what a network learned."""
 
 MADE_BY = (
-    *("explorer.py", "thumbnails.py", "panels.py", "analysis/maps.py", "analysis/physics.py", "figures/style.py"),
+    *("explorer.py", "thumbnails.py", "panels.py", "analysis/maps.py", "analysis/physics.py"),
+    *("figures/style.py", "figures/provenance.py"),
     *("models", "optim", "problems", "regimes", "strategies", "sweeps", "systems"),
 )
 """The parts of the library that a script follows from: where one of them has changed, all scripts are made anew."""
@@ -47,16 +50,13 @@ SMOKE = "smoke"
 
 def command(job: Job, cell: Cell) -> str:
     """What to type to train one run again, into a folder of one's own."""
-    plan = job.plan
-    return (
-        f"python -m sciml_lib run {plan.sweep.id} --profile {plan.profile} --coefficient {cell.coefficient:g} "
-        f"--n-data {cell.n_data} --seed {cell.seed} --runs my_runs"
-    )
+    one = {"coefficients": (cell.coefficient,), "n_data": (cell.n_data,), "seed_numbers": (cell.seed,), "seeds": None}
+    return replace(job, runs="my_runs", **one).command
 
 
 def page_of(job: Job) -> str:
-    """The page of a sweep's rows, relative to the root of the book; empty while there is none."""
-    return ""
+    """The page of a sweep's rows, relative to the root of the book."""
+    return f"book/{provenance.page_of(job.plan.sweep.id, job.plan.profile)}"
 
 
 def jobs(runs: str | os.PathLike[str] | None = None) -> list[Job]:

@@ -357,7 +357,7 @@ def test_the_keyboard_moves_over_the_map_and_opens_a_cell(page: Any, site: str) 
     page.locator(".explorer-cell").first.wait_for()
     page.locator("[name=sweep]").focus()
     assert press(page, "Tab") == "profile" and press(page, "Tab") == "explorer-colour"
-    press(page, "Tab", "Tab")  # by the folded recipe into the map, of which one cell is reached
+    press(page, "Tab", "Tab", "Tab")  # by the link to all rows and the folded recipe into the map, of which one cell is reached
     begin = page.evaluate("document.activeElement.dataset.c + ' ' + document.activeElement.dataset.n")
     assert begin == "5 100"
     assert "= 30, N f = 1,000" in press(page, "ArrowRight", "ArrowUp", "ArrowUp")  # and no further than the end
