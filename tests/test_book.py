@@ -153,6 +153,9 @@ def site(html):
 @pytest.mark.parametrize("name", [*contents(), "search", "genindex"])
 def test_a_browser_opens_the_page_without_trouble(page, site, name):
     page.goto(f"{site}/{name}.html", wait_until="networkidle")
+    assert sum(page.loaded.values()) <= HEAVIEST, page.loaded
+    page.evaluate("[...document.images].forEach(i => { i.loading = 'eager'; })")
+    page.wait_for_function("[...document.images].every(i => i.complete)")
     if page.locator("span.math, div.math").count():
         page.wait_for_selector("mjx-container", state="attached", timeout=20_000)  # the first may be folded
         page.wait_for_timeout(300)
@@ -165,9 +168,8 @@ def test_a_browser_opens_the_page_without_trouble(page, site, name):
     assert page.evaluate(distorted) == []
     silent = "[...document.querySelectorAll('article figure img')].filter(i => (i.alt || '').length < 20).map(i => i.src)"
     assert page.evaluate(silent) == []
-    assert sum(page.loaded.values()) <= HEAVIEST, page.loaded
     # Numbers along axes have 9.5 points, in pictures at 150 dots an inch, in drawings at 96; what is folded is not measured.
-    pictures = "[...document.querySelectorAll('article .cell_output img')].filter(i => i.clientWidth && i.naturalWidth)"
+    pictures = "[...document.querySelectorAll('article .cell_output figure img')].filter(i => i.clientWidth && i.naturalWidth)"
     sizes = page.evaluate(f"{pictures}.map(i => [i.src, (i.src.endsWith('svg') ? 96 : 150) * i.clientWidth / i.naturalWidth])")
     assert [source for source, dots in sizes if style.RC["xtick.labelsize"] / 72 * dots < LEAST] == []
     for window in (page.viewport_size, PHONE):

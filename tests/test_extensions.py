@@ -106,3 +106,12 @@ def test_figures_with_a_name_get_a_small_picture(tmp_path):
     (small,) = (tmp_path / "book" / "_static" / "thumbs").iterdir()
     with Image.open(small) as picture:
         assert small.name == "fig-red.png" and picture.size == (320, 160) and picture.getpixel((9, 9)) == (255, 0, 0)
+
+
+def test_pictures_of_figures_are_loaded_late_and_keep_their_place():
+    handlers, app = handlers_of("lazy_pictures")
+    body = '<img alt="a" src="a.png" style="width: 1075px; height: 900px;" /><img alt="b" src="b.png" />'
+    first, second = BeautifulSoup(page_of(handlers, app, body), "html.parser").select("img")
+    assert first["loading"] == "lazy" and first["src"] == "a.png" and first["alt"] == "a"
+    assert first["style"] == "width: 1075px; height: 900px; aspect-ratio: auto 1075 / 900;"
+    assert "loading" not in second.attrs
