@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from sciml_lib.errors import UserError, unknown
-from sciml_lib.ledger import strategies
+from sciml_lib.ledger import barrier, jumps, strategies, surfaces
 from sciml_lib.ledger.contract import Claim, Outcome, Reading, Scope, Settling, Source, Verdict
 
 __all__ = [
@@ -25,15 +25,18 @@ __all__ = [
     "Settling",
     "Source",
     "Verdict",
+    "barrier",
     "claim",
     "claims",
     "counts",
     "judged",
+    "jumps",
     "strategies",
+    "surfaces",
     "verdicts",
 ]
 
-MODULES: tuple[ModuleType, ...] = (strategies,)
+MODULES: tuple[ModuleType, ...] = (strategies, surfaces, barrier, jumps)
 """The modules of claims, in the order of the paper's sections."""
 
 
