@@ -86,15 +86,8 @@ def joined(rows: pd.DataFrame) -> pd.DataFrame:
         ``clear``, and whether the training of its curve was ``cut`` short; ``factor``, by which the lower of its curves rises.
     """
     pairs = rows.groupby(["cell", "pair", "seed"], sort=False)
-    parts = {
-        "end_seed": "first",
-        "coefficient": "first",
-        "n_data": "first",
-        "refined": "first",
-        "clear": "any",
-        "cut": "any",
-        "factor": "min",
-    }
+    parts = dict.fromkeys(("end_seed", "coefficient", "n_data", "refined"), "first")
+    parts |= {"clear": "any", "cut": "any", "factor": "min"}
     return pairs.agg(parts).reset_index() if len(rows) else pd.DataFrame(columns=["cell", "pair", "seed", *parts])
 
 
@@ -120,12 +113,6 @@ def networks(rows: pd.DataFrame) -> pd.DataFrame:
     columns = ["cell", "coefficient", "n_data", "seed", "name", "loss", "error"]
     every = pd.DataFrame(found, columns=columns).drop_duplicates(["cell", "name"], ignore_index=True)
     return every.assign(low=every["loss"] <= limit.train, right=every["error"] <= limit.test)
-
-
-def lowered(rows: pd.DataFrame) -> pd.Series:
-    """By what factor the largest loss is lower on the trained curve than on the straight line, pair by pair."""
-    largest = rows.pivot(index=["cell", "pair", "seed"], columns="kind", values="largest")
-    return largest["straight"] / largest["bezier"]
 
 
 def while_low(curves: Results) -> pd.DataFrame:

@@ -166,10 +166,9 @@ def _basin(pairs: pd.DataFrame, curves: Results) -> Reading:
 
 def _decoupled(nets: pd.DataFrame, curves: Results) -> Reading:
     here = nets[nets["low"]]
-    wrong, n = int((~here["right"]).sum()), len(here)
-    of = f"of {counted(n, 'network')} with a loss of at most {number(low().train)}"
+    wrong, n, limit = int((~here["right"]).sum()), len(here), number(low().train)
     clear = wrong > 1 or (wrong == 0 and n >= NONE_OF)
-    text = f"{of} {wrong or 'none'} {is_are(wrong)} inaccurate"
+    text = f"{wrong} of {counted(n, 'network')} with a loss of at most {limit} {is_are(wrong)} inaccurate"
     scope = _scope(nets[nets["cell"].isin(here["cell"])], curves)
     return Reading(text, wrong > 0 if n else None, scope, n, "network", FEWEST, clear)
 
