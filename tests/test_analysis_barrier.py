@@ -1,66 +1,18 @@
-"""Curves and step lengths whose truth is known: what is measured on them, and the statements both ways round."""
+"""What is measured on curves and step lengths whose truth is known."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_landscapes import T, attrs, curves, falling, joined, lengths, pair, steps
+from scipy import stats
 
 from sciml_lib import figures
 from sciml_lib.analysis import barrier, jumps
 from sciml_lib.errors import UserError
 from sciml_lib.landscape import power_law
-from sciml_lib.ledger import FAILS, HOLDS, OPEN
-from sciml_lib.ledger.barrier import statements
-from sciml_lib.ledger.jumps import statements as jump_statements
-from sciml_lib.studies import Item, Results
-from sciml_lib.studies.cells import CONVECTION
-
-T = np.linspace(0.0, 1.0, 11)
-CELL = (30.0, 1000)
-Profile = Callable[[np.ndarray], np.ndarray]
-
-
-def falling(first: float, last: float, bump: float = 1.0) -> np.ndarray:
-    """From one value to another, evenly in the logarithm; in the middle so many times more."""
-    values = np.geomspace(first, last, T.size)
-    values[T.size // 2] *= bump
-    return values
-
-
-def attrs(profile: str = "laptop", **more: object) -> dict[str, object]:
-    return {"profile": profile, "seeds": [0, 1], "recipe": {"iterations": 200, "points": 21, "shown": 11}} | more
-
-
-def curves(
-    same: tuple[float, float] | None = (1.0, 1.0),
-    other: tuple[float, float] | None = (1.0, 1.0),
-    *,
-    loss: tuple[float, float] = (1e-2, 1e-4),
-    error: tuple[float, float] = (1.0, 0.01),
-    cell: tuple[float, int] = CELL,
-    profile: str = "laptop",
-) -> Results:
-    """One cell whose losses have a bump on the trained curve and on the straight line, for both kinds of pairs."""
-    items = {}
-    for seed, (variant, bumps) in enumerate((("same", same), ("other", other))):
-        if bumps is not None:
-            arrays = {"t": T}
-            for kind, bump in zip(("bezier", "straight"), bumps, strict=True):
-                arrays |= {f"{kind}_loss": falling(*loss, bump), f"{kind}_error": falling(*error)}
-            items[Item(CONVECTION, *cell, seed, variant)] = arrays
-    return Results(items, attrs(profile))
-
-
-def joined(*parts: Results) -> Results:
-    return Results({item: arrays for part in parts for item, arrays in part.items.items()}, parts[0].attrs)
-
-
-def verdicts(results: Results) -> list[str]:
-    return [one.verdict for one in statements(barrier.climbs(results), barrier.points(results))]
-
+from sciml_lib.studies import Results
 
 # --- curves ---------------------------------------------------------------------------------------------------
 
@@ -93,28 +45,38 @@ def test_what_two_solutions_have_in_common_comes_from_their_recipes() -> None:
     assert barrier.common_start("paper")[1] == ""
 
 
+def test_a_pair_is_joined_by_one_clear_curve() -> None:
+    found = barrier.joined(barrier.climbs(joined(curves((1.0, 1e6), (1e6, 1e4)), Results(pair("own", 2), attrs()))))
+    assert found[["pair", "seed", "end_seed"]].to_numpy().tolist() == [["own", 2, 2], ["same", 0, 0], ["other", 1, 0]]
+    assert found["clear"].tolist() == [True, True, False] and found["factor"].tolist() == pytest.approx([1, 1, 1e4 / 10], rel=1)
+
+
 @pytest.mark.parametrize(
-    ("same", "other", "found"),
+    ("loss", "error", "refined"),
     [
-        ((1.0, 1.0), (1.0, 1e6), (True, True)),  # one clear curve is enough
-        ((1.0, 1e6), (1e6, 1e6), (True, False)),
-        ((1e6, 1e6), (1.0, 1e6), (False, True)),
-        (None, (1.0, 1.0), (None, True)),
+        ((1e-2, 1e-4), (1.0, 0.01), True),
+        ((1e-2, 1e-4), (0.1, 0.01), False),
+        ((1e-2, 1e-4), (1.0, 0.9), False),
+        ((5e-4, 1e-4), (1.0, 0.01), False),
     ],
 )
-def test_a_pair_is_joined_by_one_clear_curve(same: tuple | None, other: tuple | None, found: tuple) -> None:
-    rows = barrier.climbs(curves(same, other))
-    assert tuple(barrier.joined(rows, pair) for pair in barrier.PAIRS) == found
+def test_a_pair_of_the_papers_kind_gets_fine_and_accurate(loss: tuple, error: tuple, refined: bool) -> None:
+    assert (barrier.climbs(curves(loss=loss, error=error))["refined"] == refined).all()
 
 
-def test_all_pairs_of_a_kind_must_be_joined() -> None:
-    rows = barrier.climbs(joined(curves(), curves((1e4, 1e4), (1e4, 1e4), cell=(50.0, 1000))))
-    assert [barrier.joined(rows, pair) for pair in barrier.PAIRS] == [False, False]
+def test_training_that_was_cut_short_is_told() -> None:
+    ended = {"status": "converged_change", "run_status": "line_search_failed"}
+    (curve, line) = barrier.climbs(Results(pair("own", **ended), attrs())).itertuples()
+    assert not (curve.cut or line.cut or curve.run_cut)
+    (curve, line) = barrier.climbs(Results(pair("own", status="budget_spent"), attrs())).itertuples()
+    assert curve.cut and not line.cut and curve.run_cut  # what is not stored is not known to have ended by itself
 
 
-def test_training_lowers_the_largest_loss_by_a_factor() -> None:
-    lowered = barrier.lowered(barrier.climbs(curves((1e4, 1e6), (1e4, 1e7))))
-    assert sorted(lowered) == pytest.approx([100, 1000])
+def test_every_network_counts_once() -> None:
+    found = barrier.networks(barrier.climbs(joined(curves(), Results(pair("own", 1, error=(1.0, 0.5)), attrs()))))
+    names = ["ALM before its constraints (seed 1)", "ALM (seed 1)", "L-BFGS (seed 0)", "ALM (seed 0)", "L-BFGS (seed 1)"]
+    assert found["name"].tolist() == names and found["seed"].tolist() == [1, 1, 0, 0, 1]
+    assert found["low"].tolist() == [False, True, False, True, False] and found["right"].tolist() == [False] * 3 + [True, False]
 
 
 def test_the_printed_formula_passes_over_a_barrier() -> None:
@@ -153,24 +115,6 @@ def test_separation_is_the_share_of_ordered_pairs() -> None:
     assert np.isnan(barrier.separation(loss, np.ones(4, dtype=bool)))
 
 
-def test_statements_on_barriers_go_both_ways() -> None:
-    paper = (40.0, 10_000)
-    assert verdicts(curves(cell=paper, loss=(3e-3, 1e-4))) == [HOLDS] * 5
-    assert verdicts(curves((1e6, 1e6), (1e6, 1e6), cell=paper, loss=(2e-4, 1e-4), error=(0.1, 0.01))) == [
-        FAILS, FAILS, FAILS, FAILS, OPEN,
-    ]  # fmt: skip
-    assert verdicts(curves((1.0, 1e6), (1e6, 1e6)))[1:3] == [HOLDS, FAILS]  # one clear curve is enough
-    assert verdicts(curves(None, (1.0, 1.0)))[:3] == [OPEN, OPEN, HOLDS]
-    assert verdicts(curves((1.0, 1.0), None))[2] == OPEN
-    assert verdicts(curves(loss=(1.0, 0.1)))[3] == OPEN
-    assert verdicts(curves(loss=(1e-4, 1e-2)))[3:] == [HOLDS, FAILS]  # the inaccurate end has the lower loss
-    assert verdicts(curves(error=(0.1, 0.01)))[4] == OPEN
-
-
-def test_ends_of_other_cells_do_not_judge_the_papers() -> None:
-    assert verdicts(joined(curves(), curves(cell=(50.0, 1000), loss=(1e-4, 1e-4))))[0] == OPEN
-
-
 def test_the_figure_has_a_column_a_cell() -> None:
     both = barrier.drawn(joined(curves(), curves(cell=(50.0, 1000))))
     limits = barrier.low()
@@ -203,33 +147,6 @@ def test_a_figure_of_impossible_curves_is_refused(curve: figures.Curve, words: s
 # --- steps ----------------------------------------------------------------------------------------------------
 
 
-def lengths(alpha: float, n: int = 80) -> np.ndarray:
-    """Steps whose reciprocals follow a power law, without any chance."""
-    quantiles = (np.arange(n) + 0.5) / n
-    return (1.0 - quantiles) ** (1.0 / (alpha - 1.0))
-
-
-def steps(
-    law: Callable[[float, float, int], float],
-    *,
-    speeds: tuple[float, ...] = (5.0, 20.0),
-    rates: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8),
-    passed: Callable[[float, int], int] = lambda beta, seed: 2500,
-    seeds: int = 3,
-    n: Callable[[float, int], int] = lambda beta, seed: 80,
-) -> Results:
-    """Runs whose exponent is a function of speed, rate and seed."""
-    items = {}
-    for beta in speeds:
-        for rate in rates:
-            for seed in range(seeds):
-                at = passed(beta, seed)
-                norms = lengths(law(beta, rate, seed), n(beta, seed)) if at >= 0 else np.zeros(0)
-                arrays = {"norms": norms, "passed": np.array(at), "final_loss": np.array([1e-5 if at >= 0 else 0.05])}
-                items[Item(CONVECTION, beta, 500, seed, f"eta{rate:g}")] = arrays
-    return Results(items, attrs(recipe={"threshold": 3.80e-3, "steps": 200, "every": 10}, seeds=list(range(seeds))))
-
-
 def as_claimed(beta: float, rate: float, seed: int) -> float:
     return (2.4 if beta == 20 else 1.6) + 0.15 * seed
 
@@ -243,10 +160,6 @@ def claimed() -> pd.DataFrame:
     return tails_of(as_claimed)
 
 
-def jump_verdicts(tails: pd.DataFrame) -> list[str]:
-    return [one.verdict for one in jump_statements(tails)]
-
-
 def test_exponents_are_those_the_steps_were_made_with(claimed: pd.DataFrame) -> None:
     assert len(claimed) == 24 and claimed["valid"].all()
     for row in claimed.itertuples():
@@ -255,36 +168,44 @@ def test_exponents_are_those_the_steps_were_made_with(claimed: pd.DataFrame) -> 
         assert row.steps == 80 and row.longest > row.median and not row.warm
 
 
-def test_statements_on_jumps_hold(claimed: pd.DataFrame) -> None:
+def test_the_larger_exponents_are_counted_and_so_is_their_chance(claimed: pd.DataFrame) -> None:
     assert jumps.larger_alpha(claimed) == 1.0
-    assert jump_verdicts(claimed) == [HOLDS, HOLDS, OPEN]
+    assert jumps.chance_of_larger(claimed) == pytest.approx((20.0**-4, 1.0))  # one of 20 ways to deal out, four times
+    turned = tails_of(lambda beta, rate, seed: (1.4 if beta == 20 else 1.8) + rate + 0.05 * seed)
+    assert jumps.larger_alpha(turned) == 0.0 and jumps.chance_of_larger(turned) == pytest.approx((1.0, 20.0**-4))
+    even = tails_of(lambda beta, rate, seed: 1.6 + 0.4 * seed)
+    assert jumps.larger_alpha(even) == 0.5 and min(jumps.chance_of_larger(even)) > 0.5
+    alone = tails_of(as_claimed, speeds=(5.0,), rates=(0.8,))
+    assert np.isnan(jumps.larger_alpha(alone)) and np.isnan(jumps.chance_of_larger(alone)).all()
 
 
-def test_statements_on_jumps_fall() -> None:
-    tails = tails_of(lambda beta, rate, seed: (1.4 if beta == 20 else 1.8) + 1.0 * rate + 0.05 * seed)
-    assert jumps.larger_alpha(tails) == 0.0
-    assert jump_verdicts(tails) == [FAILS, FAILS, OPEN]
-    slow = jumps.rate_spread(tails).loc[5.0]
-    assert slow["rank"] == pytest.approx(0.97, abs=0.03) and slow["rates"] > slow["seeds"]
+def test_the_chance_is_that_of_a_rank_test_where_there_is_one_rate() -> None:
+    tails = tails_of(lambda beta, rate, seed: (2.0 if beta == 20 else 1.7) + 0.5 * seed, rates=(0.1,))
+    fast, slow = (tails.loc[tails["coefficient"] == beta, "alpha"] for beta in (20.0, 5.0))
+    wanted = [stats.mannwhitneyu(fast, slow, alternative=side, method="exact").pvalue for side in ("greater", "less")]
+    assert jumps.chance_of_larger(tails) == pytest.approx(wanted)
 
 
-def test_half_of_the_pairs_is_no_difference() -> None:
-    tails = tails_of(lambda beta, rate, seed: 1.6 + 0.4 * seed)
-    assert jumps.larger_alpha(tails) == 0.5 and jump_verdicts(tails)[0] == FAILS
+def test_differences_between_rates_are_bounded_by_the_scatter_of_seeds() -> None:
+    tails = tails_of(lambda beta, rate, seed: 2.0 + (rate if beta == 5 else 0.0) + 0.1 * seed)
+    found = jumps.rate_effect(tails)
+    slow = tails[tails["coefficient"] == 5.0].pivot(index="seed", columns="rate", values="alpha")
+    assert found.loc[5.0, "change"] == pytest.approx(slow[0.8].mean() - slow[0.1].mean())
+    sigma = np.sqrt(slow.var().mean())  # 3 seeds of 4 rates: 8 degrees of freedom
+    assert found.loc[5.0, "below"] == pytest.approx(found.loc[5.0, "change"] + 1.8595 * sigma * np.sqrt(2 / 3), rel=1e-3)
+    assert 0 < found.loc[5.0, "above"] < 0.7 and found.loc[20.0, "above"] == 0.0 and found.loc[20.0, "below"] < 0.5
+    assert jumps.rate_effect(tails_of(as_claimed, rates=(0.8,))).empty
 
 
-def test_what_does_not_exist_is_not_judged() -> None:
-    tails = tails_of(as_claimed, speeds=(5.0,), rates=(0.8,), seeds=1)
-    assert jump_verdicts(tails) == [OPEN, OPEN, OPEN] and jumps.rate_spread(tails).empty
+def test_what_does_not_exist_is_not_summed_up() -> None:
     none = tails_of(as_claimed, passed=lambda beta, seed: -1)
-    assert jumps.by_rate(none).empty and jump_verdicts(none) == [OPEN, OPEN, OPEN]
+    assert jumps.by_rate(none).empty and jumps.rate_effect(none).empty and np.isnan(jumps.larger_alpha(none))
 
 
 def test_runs_that_passed_early_or_never_are_told() -> None:
     tails = tails_of(as_claimed, passed=lambda beta, seed: 900 if beta == 5 else 2500 if seed else -1)
     assert (tails["passed"] >= 0).sum() == 20 and set(tails.loc[tails["warm"], "coefficient"]) == {5.0}
     assert tails["alpha"].isna().sum() == 4 and jumps.by_rate(tails).loc[(20.0, 0.8), "runs"] == 2
-    assert jump_verdicts(tails)[0] == HOLDS
 
 
 def test_a_run_that_ends_at_once_has_no_exponent() -> None:

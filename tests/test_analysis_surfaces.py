@@ -1,12 +1,11 @@
-"""What is measured on surfaces, and the statements about them, on surfaces whose truth is known."""
+"""What is measured on surfaces whose truth is known, and what chapters on landscapes say in the same way."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import matplotlib
 import numpy as np
 import pytest
+from made_landscapes import EASY, FAR, HARD, MILD, RADIUS, STIFF, N, bowl, item, pits, results
 
 matplotlib.use("Agg")
 
@@ -15,61 +14,8 @@ from sciml_lib.analysis import surfaces
 from sciml_lib.analysis.cells import first_seeds
 from sciml_lib.errors import UserError
 from sciml_lib.landscape import shape
-from sciml_lib.ledger import FAILS, HOLDS, OPEN
-from sciml_lib.ledger.surfaces import ruggedness, statements
-from sciml_lib.studies import Item, Results
+from sciml_lib.studies import Results
 from sciml_lib.studies.cells import CONVECTION, REACTION_DIFFUSION
-
-N = 31
-RADIUS = 0.05
-Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
-def bowl(bottom: float = 1e-5, steep: float = 1e5) -> Loss:
-    """A paraboloid, symmetric about the centre."""
-    return lambda a, b: bottom + steep * (a**2 + 0.3 * b**2)
-
-
-def pits(*places: tuple[int, int], base: Loss | None = None, depth: float = 0.5) -> Loss:
-    """A surface with further minima, so many decades deep, at these points of the grid."""
-
-    def loss(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        values = (base or bowl())(a, b)
-        for i, j in places:
-            around = values[i - 1 : i + 2, j - 1 : j + 2].min()
-            values[i, j] = around / 10**depth
-        return values
-
-    return loss
-
-
-def item(loss: Loss, radius: float = RADIUS, eigenvalues: tuple[float, float] = (1e3, 1e2)) -> dict[str, np.ndarray]:
-    axis = np.linspace(-radius, radius, N)
-    axis[N // 2] = 0.0
-    values = loss(*np.meshgrid(axis, axis, indexing="ij"))
-    return {"alpha": axis, "beta": axis.copy(), "loss": values, "eigenvalues": np.array(eigenvalues)}
-
-
-def results(cells: dict[tuple[str, float, int], dict[str, list[dict[str, np.ndarray]]]]) -> Results:
-    """Cells with their surfaces by variant, one a seed."""
-    items = {
-        Item(*cell, seed=seed, variant=variant): arrays
-        for cell, variants in cells.items()
-        for variant, surfaces in variants.items()
-        for seed, arrays in enumerate(surfaces)
-    }
-    attrs = {
-        "sweep": "study surfaces", "profile": "laptop", "cells_done": len(items), "cells_planned": 30,
-        "seeds": sorted({one.seed for one in items}), "device": ["cpu"], "versions": "", "updated": "2026-11-25",
-        "commit": "0123456789", "command": "python -m sciml_lib study surfaces --profile laptop",
-        "recipe": {"resolution": N, "radius": RADIUS, "rise": 100.0, "scaling": "tensor"},
-    }  # fmt: skip
-    return Results(items, attrs)
-
-
-EASY, HARD = (CONVECTION, 5.0, 100), (CONVECTION, 50.0, 500)
-MILD, STIFF = (REACTION_DIFFUSION, 5.0, 1000), (REACTION_DIFFUSION, 15.0, 1000)
-FAR = ((5, 5), (4, 25), (25, 8))
 
 
 def usual(**changed: dict[str, list[dict[str, np.ndarray]]]) -> Results:
@@ -83,10 +29,6 @@ def usual(**changed: dict[str, list[dict[str, np.ndarray]]]) -> Results:
     } | changed
     names = {"easy": EASY, "hard": HARD, "mild": MILD, "stiff": STIFF}
     return results({names[name]: variants for name, variants in cells.items() if variants})
-
-
-def verdicts(found: Results) -> list[str]:
-    return [statement.verdict for statement in statements(surfaces.shapes(found))]
 
 
 # --- measures -------------------------------------------------------------------------------------------------
@@ -139,46 +81,6 @@ def test_what_is_no_bowl_is_not_explained_by_one():
     assert shape.measure(waves).bowl < 0.3
 
 
-# --- sentences ------------------------------------------------------------------------------------------------
-
-
-def test_statements_hold_where_the_surfaces_are_as_the_paper_says():
-    found = usual()
-    assert verdicts(found) == [HOLDS, HOLDS, FAILS, HOLDS, HOLDS, HOLDS]
-    texts = [statement.found for statement in statements(surfaces.shapes(found))]
-    assert "basins: 1 at β = 5, 4 at β = 50" in texts[1]
-    assert "0 of 2 surfaces at β = 5 and 2 of 2 surfaces at β = 50" in texts[2]
-    assert "leading eigenvalue: 10,000" in texts[3] or r"$1.0 \times 10^{4}$ at ρ = 5 and 100 at ρ = 15" in texts[3]
-
-
-def test_statements_fail_where_they_are_the_other_way_round():
-    shallow, sharp = item(bowl(1.0, 1e2)), item(bowl(1e-6, 1e5), eigenvalues=(1e6, 1e5))
-    found = usual(
-        easy={"eigen": [item(pits(*FAR, base=bowl(1.0, 1e2)))] * 2},
-        hard={"eigen": [shallow] * 2},
-        stiff={"eigen": [sharp] * 2},
-    )
-    assert verdicts(found) == [FAILS] * 6
-
-
-def test_statements_about_some_seeds_cannot_be_judged():
-    smooth, pitted = item(bowl()), item(pits(*FAR))
-    some = [item(bowl(), eigenvalues=(1e5, 1.0)), item(bowl(0.1, 1.0), eigenvalues=(1e2, 1.0))]
-    found = usual(
-        easy={"eigen": [pitted, item(bowl(1.0, 1e2))]},
-        hard={"eigen": [smooth, item(pits(*FAR, (25, 25)))]},
-        stiff={"eigen": some},
-    )
-    assert verdicts(found) == [OPEN] * 6
-    assert verdicts(usual(hard={}, stiff={})) == [HOLDS, OPEN, FAILS]
-
-
-def test_at_its_own_radius_convection_need_not_be_rugged():
-    found = surfaces.shapes(usual())
-    assert [one.verdict for one in ruggedness(found[found["variant"] == "wide"])] == [FAILS, FAILS]
-    assert ruggedness(found[found["sweep"] == REACTION_DIFFUSION]) == []
-
-
 # --- what the chapter tabulates -------------------------------------------------------------------------------
 
 
@@ -209,6 +111,12 @@ def test_the_papers_radius_and_its_grid_are_measured_in_reaches():
     assert found["steps"].tolist() == pytest.approx([2 * 625.0 / (N - 1)] * 8)
     assert found.loc["convection, β = 5, N = 100", "valley_points"].tolist() == [1, 1]
     assert surfaces.reaches(surfaces.shapes(usual(easy={"eigen": [item(bowl())]}))).shape[0] == 6  # without its own radius
+
+
+def test_the_points_that_resolve_a_valley_are_counted():
+    found = surfaces.resolution(surfaces.shapes(usual()))
+    assert found["needed"].tolist() == [1251] * 8  # 1,250 steps of 8e-5 across the square
+    assert found["steps"].tolist() == pytest.approx([2 * RADIUS / (N - 1) / 8e-5] * 8)
 
 
 def test_depths_are_compared_by_directions():

@@ -10,22 +10,17 @@ seeds: int = 3  # use at most the first n seeds of the profile
 runs: str = ""  # folder of stored runs; empty means the repository's own
 
 # %% tags=["hide-input"]
-from collections import Counter
-
 from IPython.display import HTML
-from sciml_lib import figures, ledger, report, studies, text
+from sciml_lib import figures, ledger, report, text
 from sciml_lib.analysis import surfaces
-from sciml_lib.analysis.cells import first_seeds
 from sciml_lib.prose import share_span, span
 from sciml_lib.studies.cells import CONVECTION, REACTION_DIFFUSION
 
 # %load_ext sciml_lib.text
 
-study = studies.get("surfaces")
-stored = first_seeds(
-    studies.load_or_run(study, profile, runs=runs or None, device=device),
-    seeds,
-)
+source = ledger.Source(profile, device, runs, seeds)
+(stored,) = ledger.surfaces.gather(source)
+verdicts = ledger.judged(ledger.surfaces, stored)
 recipe = stored.attrs["recipe"]
 shapes = surfaces.shapes(stored)  # one row a surface
 eigen, random, wide = (
@@ -40,15 +35,7 @@ choices = surfaces.basin_choices(stored)
 on_hard = choices[choices.cell.isin(hard.cell)].drop(columns=["cell", "seed"])
 depths = surfaces.depths(shapes)
 lost = depths.eigen - depths.random
-found = ledger.surfaces.statements(shapes)
-verdicts = Counter(statement.verdict for statement in found)
-turned = [
-    (far, near)
-    for far, near in zip(
-        *map(ledger.surfaces.ruggedness, (eigen, wide)), strict=True
-    )
-    if far.verdict != near.verdict
-]
+needed = surfaces.resolution(shapes).set_index("cell").needed
 
 networks_table = text.tabulated(
     reaches.groupby("cell", sort=False)
@@ -96,18 +83,16 @@ choices_table = text.tabulated(
 # *The paper says*: for slow convection a large flat region of high loss surrounds a deep, narrow valley; for fast convection the
 # landscape is highly irregular and much more rugged (paper section 2.5.1, paper Fig. 5(a,b)).
 #
-# *We find*: within the paper's radius the number of basins is {{ easy.basins | span }} at
-# {{ easy.symbol.iloc[0] }} and {{ hard.basins | span }} at {{ hard.symbol.iloc[0] }}.
+# *We find*: at {{ easy.symbol.iloc[0] }} the rim of the square lies {{ easy.depth | span }} decades above the network, and the valley
+# takes {{ easy.valley | share_span }} of it.
 # {% if supported((narrow.steps > 1).all() and (wide.basins == 1).all()) %}
-# But a step of that grid is longer than the valley is wide. Up to the radius where the loss has risen {{ recipe.rise | whole }}-fold
-# every surface has one basin.
+# Whether {{ hard.symbol.iloc[0] }} is more rugged this grid cannot tell: its step is {{ narrow.steps | span }} times as long as the
+# valley is wide. Up to the radius where the loss has risen {{ recipe.rise | whole }}-fold every surface has one basin.
 # {% endif %}
 #
 # *Outcome*:
 # {% if profile != "smoke" %}
-# of {{ found | length }} statements, at this scale {{ verdicts["holds"] | none_or }} hold,
-# {{ verdicts["does not hold"] | none_or }} do{{ "es" if verdicts["does not hold"] == 1 }} not hold and
-# {{ verdicts["cannot be judged"] | none_or }} cannot be judged; the two on basins rest on a coarse grid. The evidence:
+# of {{ verdicts | length }} claims, {{ report.outcomes(verdicts) }}. The evidence:
 # {% endif %}
 # {{ reaches | length }} networks in {{ reaches.groupby("cell") | length }} cells,
 # {{ reaches.groupby("cell").size().unique() | sort | listed("or") }} seeds a cell, trained as in {doc}`../regimes/pinn_convection`
@@ -185,10 +170,8 @@ report.study_source(stored, figure)
 # Up to the adapted radius the number of basins in convection is {{ wide[wide.sweep == CONVECTION].basins | span }}, and a bowl
 # explains {{ wide[wide.sweep == CONVECTION].bowl | share_span }} of their relief.
 # At the paper's radius the number of basins at {{ hard.symbol.iloc[0] }} depends on what is called one: it is between
-# {{ on_hard.min(axis=None) }} and {{ on_hard.max(axis=None) }}, by barrier, grid and seed.
-# {% for far, near in turned %}
-# *{{ far.claim | capitalised }}*: {{ far.verdict }} at the paper's radius, {{ near.verdict }} up to the adapted one ({{ near.found }}).
-# {% endfor %}
+# {{ on_hard.min(axis=None) }} and {{ on_hard.max(axis=None) }}, by barrier, grid and seed. A grid that resolves every valley of
+# convection would need {{ needed[narrow.index.unique("cell")].max() | whole }} points a side.
 # {% if supported((narrow.steps > 1).all() and (wide.basins == 1).all() and near_easy.bowl.min() > 0.9 and near_hard.bowl.min() > 0.9) %}
 #
 # So the basins say that the loss is uneven at a distance from the network, between points that lie far apart. They do not say how
@@ -234,7 +217,7 @@ report.study_source(stored, figure)
 # {% endif %}
 
 # %% [markdown]
-# ## Reaction-diffusion: high loss on a plateau, and no clear order of sharpness
+# ## Reaction-diffusion: which minimum is the sharper one?
 #
 # The paper says that the minimum at $\rho = 5$ is the sharper one, and that $\rho = 15$ lies on a broad plateau of high loss: a case
 # of deceptive flatness (paper appendix F.2, paper Fig. 13; {doc}`flatness`).
@@ -253,7 +236,9 @@ report.study_source(stored, figure)
 # %% tags=["remove-input"] language="markdown"
 # {% if stiff | length %}
 # The training loss is {{ mild.loss | span }} at {{ mild.symbol.iloc[0] }} and {{ stiff.loss | span }} at {{ stiff.symbol.iloc[0] }}.
-# The leading eigenvalue is {{ mild.lambda_1 | span }} and {{ stiff.lambda_1 | span }}.
+# The leading eigenvalue is {{ mild.lambda_1 | span }} and {{ stiff.lambda_1 | span }}; divided by $\rho^2$, a factor of the
+# squared equation, it is {{ (mild.lambda_1 / mild.coefficient**2) | span }} and
+# {{ (stiff.lambda_1 / stiff.coefficient**2) | span }}.
 # {% if supported(mild.lambda_1.min() < stiff.lambda_1.max() and mild.loss.max() < stiff.loss.min()) %}
 # So the loss is high at {{ stiff.symbol.iloc[0] }} in every run, and which minimum is the sharper depends on the seed. There are
 # {{ stiff | length }} seeds.
@@ -263,14 +248,15 @@ report.study_source(stored, figure)
 # %% [markdown]
 # ## What the paper claims
 #
-# At the paper's radius, along the eigenvectors. A statement *holds* if it does for every seed, *does not hold* if one of its cells
-# has no seed for which it does, and else *cannot be judged*. What is said of basins rests on a grid that steps over the valley.
+# At the paper's radius, along the eigenvectors. Two cells differ clearly if every pair of one network of each says the same.
+# Basins decide nothing on a grid that steps over the valley.
 
 # %% tags=["remove-input"]
-text.say(report.statement_table(found))
+text.say(report.claims_table(verdicts))
 
 # %% [markdown]
-# The caption of paper Fig. 5 speaks of sharp local minima in (a) and (b). The text about (a) names one valley. The classifier
+# The caption of paper Fig. 5 speaks of sharp local minima in (a) and (b). The text about (a) names one valley, so the number of
+# minima is no claim about (a). The classifier
 # (ResNet-18, paper Fig. 5(e)) and the neural operators (paper Fig. 5(c,d)) are not part of this edition.
 #
 # ## Where paper and code differ

@@ -10,25 +10,26 @@ from scipy import stats
 
 from sciml_lib import figures
 from sciml_lib.analysis.cells import cell_name
+from sciml_lib.analysis.strategies import BUDGET_ENDED
 from sciml_lib.landscape import connectivity
 from sciml_lib.regimes.thresholds import Thresholds, of_panel
 from sciml_lib.strategies import Strategy
 from sciml_lib.studies import Item, Results
 from sciml_lib.studies.base import Arrays
 from sciml_lib.studies.cells import CONVECTION
-from sciml_lib.studies.curves import TARGET
+from sciml_lib.studies.curves import TARGET, end_seed
 from sciml_lib.sweeps import catalog
 
-PAIRS = {"same": "same seed", "other": "another seed"}
+PAIRS = {"own": "own start", "same": "same seed", "other": "another seed"}
+"""What stands at t = 0: where the run of ALM itself was when its constraints came in, or a finished run of L-BFGS."""
+
 KINDS = {"bezier": "trained curve", "straight": "straight line"}
-PAPER_CELL = (40.0, 10_000)
-"""Of Fig. 15: speed and number of points."""
 
 RISE = 1.1
-"""A loss that rises on the way to no more than this many times the higher end meets no barrier."""
+"""A loss that rises on the way to no more than this many times the higher end meets no barrier. Our choice."""
 
 FINER = 10.0
-"""One loss is far lower than another if it is so many times lower."""
+"""One loss is far lower than another if it is so many times lower: half of the paper's two decades, in the logarithm."""
 
 
 def low() -> Thresholds:
@@ -37,16 +38,19 @@ def low() -> Thresholds:
 
 
 def climbs(curves: Results) -> pd.DataFrame:
-    """Every curve of the study, cell by cell, those of the same seed first.
+    """Every curve of the study, cell by cell, in the order of :data:`PAIRS`.
 
     Returns:
-        One row a curve: ``coefficient``, ``n_data``, ``cell`` (its name), ``pair`` (``same`` or ``other``), ``seed`` of the
-        L-BFGS end, ``kind`` (``bezier`` or ``straight``); ``loss_0``, ``loss_1``, ``error_0`` and ``error_1`` at its ends;
+        One row a curve: ``coefficient``, ``n_data``, ``cell`` (its name), ``pair`` (a name of :data:`PAIRS`), ``seed`` of the
+        end at t = 0 and ``end_seed`` of that at t = 1, ``kind`` (``bezier`` or ``straight``); ``cut``, whether the training of
+        a trained curve ended because its iterations were used up, or nobody knows; ``run_cut``, the same of a run of ALM that
+        the study trained; ``loss_0``, ``loss_1``, ``error_0`` and ``error_1`` at its ends; whether the pair is ``refined``, as
+        the paper's is: coarse and inaccurate at t = 0, and far finer and accurate at t = 1;
         ``largest`` loss, the place ``at`` which it is, its ``height`` above the higher end, and by what ``factor`` it is
         larger, at least 1; whether the curve is ``clear`` of a barrier; mode connectivity over the ends' mean loss, by
         its definition (``argmax``) and by the formula that the paper prints (``argmin``).
     """
-    rows = []
+    rows, limit = [], low().test
     for item, kind, arrays in _paths(curves):
         t, loss, error = (arrays[name] for name in ("t", f"{kind}_loss", f"{kind}_error"))
         mean, column = 0.5 * (loss[0] + loss[-1]), torch.from_numpy(loss)[:, None]
@@ -54,8 +58,11 @@ def climbs(curves: Results) -> pd.DataFrame:
         rows.append(
             {
                 **{"coefficient": item.coefficient, "n_data": item.n_data, "cell": cell_name(item)},
-                **{"pair": item.variant, "seed": item.seed, "kind": kind},
+                **{"pair": item.variant, "seed": item.seed, "end_seed": end_seed(item), "kind": kind},
+                "cut": kind == "bezier" and _cut(arrays, "status"),
+                "run_cut": _cut(arrays, "run_status"),
                 **{"loss_0": loss[0], "loss_1": loss[-1], "error_0": error[0], "error_1": error[-1]},
+                "refined": bool(loss[0] >= FINER * loss[-1] and error[0] > limit >= error[-1]),
                 "largest": float(loss.max()),
                 "at": float(t[loss.argmax()]),
                 "height": float(connectivity(column).barrier),
@@ -68,21 +75,44 @@ def climbs(curves: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def joined(rows: pd.DataFrame, pair: str) -> bool | None:
-    """Whether every pair of one kind is joined by some curve without a barrier; None if there is no pair.
+def joined(rows: pd.DataFrame) -> pd.DataFrame:
+    """The pairs of solutions, and whether some curve joins them without a barrier.
 
     Args:
         rows: what :func:`climbs` returns.
-        pair: ``same`` or ``other``.
+
+    Returns:
+        One row a pair: ``cell``, ``pair``, ``seed``, ``end_seed``, ``coefficient``, ``n_data``, whether it is ``refined`` and
+        ``clear``, and whether the training of its curve was ``cut`` short; ``factor``, by which the lower of its curves rises.
     """
-    found = rows[rows["pair"] == pair].groupby(["cell", "seed"])["clear"].any()
-    return bool(found.all()) if len(found) else None
+    pairs = rows.groupby(["cell", "pair", "seed"], sort=False)
+    parts = dict.fromkeys(("end_seed", "coefficient", "n_data", "refined"), "first")
+    parts |= {"clear": "any", "cut": "any", "factor": "min"}
+    return pairs.agg(parts).reset_index() if len(rows) else pd.DataFrame(columns=["cell", "pair", "seed", *parts])
 
 
-def lowered(rows: pd.DataFrame) -> pd.Series:
-    """By what factor the largest loss is lower on the trained curve than on the straight line, pair by pair."""
-    largest = rows.pivot(index=["cell", "pair", "seed"], columns="kind", values="largest")
-    return largest["straight"] / largest["bezier"]
+def networks(rows: pd.DataFrame) -> pd.DataFrame:
+    """The ends of all curves, each network once.
+
+    Args:
+        rows: what :func:`climbs` returns.
+
+    Returns:
+        One row a network: ``cell``, ``coefficient``, ``n_data``, ``seed``, ``name``, ``loss``, ``error``, whether the loss is
+        ``low`` and whether it is ``right``, its error low.
+    """
+    limit, found = low(), []
+    for row in rows.itertuples():
+        here = {"cell": row.cell, "coefficient": row.coefficient, "n_data": row.n_data}
+        own = row.pair == "own"
+        first = f"{'ALM before its constraints' if own else 'L-BFGS'} (seed {row.seed})"
+        found.append(here | {"seed": row.seed, "name": first, "loss": row.loss_0, "error": row.error_0})
+        found.append(
+            here | {"seed": row.end_seed, "name": f"ALM (seed {row.end_seed})", "loss": row.loss_1, "error": row.error_1}
+        )
+    columns = ["cell", "coefficient", "n_data", "seed", "name", "loss", "error"]
+    every = pd.DataFrame(found, columns=columns).drop_duplicates(["cell", "name"], ignore_index=True)
+    return every.assign(low=every["loss"] <= limit.train, right=every["error"] <= limit.test)
 
 
 def while_low(curves: Results) -> pd.DataFrame:
@@ -164,17 +194,14 @@ def inversions(rows: pd.DataFrame) -> pd.DataFrame:
         One row a pair: ``cell``, and name, loss and error of the inaccurate one (``wrong``, ``wrong_loss``, ``wrong_error``)
         and of the accurate one (``right``, ``right_loss``, ``right_error``).
     """
-    found, limit = [], low().test
-    for cell, group in rows.groupby("cell", sort=False):
-        ends = {f"L-BFGS (seed {row.seed})": (row.loss_0, row.error_0) for row in group.itertuples()}
-        ends["ALM (seed 0)"] = tuple(group[["loss_1", "error_1"]].iloc[0])
-        found += [
-            {"cell": cell, "wrong": a, "wrong_loss": loss, "wrong_error": error}
-            | {"right": b, "right_loss": lower, "right_error": smaller}
-            for a, (loss, error) in ends.items()
-            for b, (lower, smaller) in ends.items()
-            if error > limit >= smaller and loss < lower
-        ]
+    found = [
+        {"cell": cell, "wrong": a.name, "wrong_loss": a.loss, "wrong_error": a.error}
+        | {"right": b.name, "right_loss": b.loss, "right_error": b.error}
+        for cell, group in networks(rows).groupby("cell", sort=False)
+        for a in group[~group["right"]].itertuples()
+        for b in group[group["right"]].itertuples()
+        if a.loss < b.loss
+    ]
     names = [f"{which}{part}" for which in ("wrong", "right") for part in ("", "_loss", "_error")]
     return pd.DataFrame(found, columns=["cell", *names])
 
@@ -202,10 +229,15 @@ def drawn(curves: Results) -> dict[str, list[figures.Curve]]:
 
 
 def _paths(curves: Results) -> list[tuple[Item, str, Arrays]]:
-    """All curves, cell by cell, those of the same seed first."""
+    """All curves, cell by cell, in the order of :data:`PAIRS`."""
     place = list(PAIRS).index
     found = sorted(curves.items.items(), key=lambda e: (e[0].n_data, e[0].coefficient, place(e[0].variant), e[0].seed))
     return [(item, kind, arrays) for item, arrays in found for kind in KINDS]
+
+
+def _cut(arrays: Arrays, name: str) -> bool:
+    """Whether something ended because its budget was used up; so it counts where that is not stored."""
+    return str(arrays.get(name, BUDGET_ENDED[0])) in BUDGET_ENDED
 
 
 def _rank(a: pd.Series, b: pd.Series) -> float:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 from sciml_lib.landscape import power_law
@@ -77,35 +81,73 @@ def by_rate(tails: pd.DataFrame) -> pd.DataFrame:
 
 def larger_alpha(tails: pd.DataFrame) -> float:
     """Share of pairs (a fast run, a slow run) with one learning rate in which the fast one has the larger exponent."""
-    known = tails.dropna(subset=["alpha"])
-    won, pairs = 0.0, 0
-    for _, group in known.groupby("rate"):
-        fast, slow = (group.loc[group["coefficient"] == beta, "alpha"].to_numpy() for beta in (FAST, SLOW))
-        difference = fast[:, None] - slow[None, :]
-        won += float((difference > 0).sum() + 0.5 * (difference == 0).sum())
-        pairs += difference.size
-    return won / pairs if pairs else np.nan
+    pairs = _by_speed(tails)
+    total = sum(fast.size * slow.size for fast, slow in pairs)
+    return sum(_won(fast, slow) for fast, slow in pairs) / total if total else np.nan
 
 
-def rate_spread(tails: pd.DataFrame) -> pd.DataFrame:
-    """Whether the exponents differ more between learning rates than between seeds.
+def chance_of_larger(tails: pd.DataFrame) -> tuple[float, float]:
+    """How often chance alone gives such a share of :func:`larger_alpha`.
 
-    Rates with one run say nothing of seeds and are left out, and so are speeds with fewer than two other rates.
+    The exponents of one learning rate are dealt out anew to its fast and its slow runs in every possible way, independently
+    for each rate: a permutation test, stratified by the rate.
 
     Returns:
-        For each speed the spread (highest minus lowest) of the medians over the learning ``rates``, the median spread of the
-        ``seeds`` at one rate, the ``rank`` correlation of exponent and rate, and the median standard error, ``sigma``.
+        The chance of a share at least as large, and of one at least as small; NaN if there is no pair.
+    """
+    pairs = _by_speed(tails)
+    if not pairs:
+        return np.nan, np.nan
+    dealt = Counter({0.0: 1.0})
+    for fast, slow in pairs:
+        every, here = np.concatenate([fast, slow]), Counter()
+        for chosen in combinations(range(every.size), fast.size):
+            here[_won(every[list(chosen)], np.delete(every, chosen))] += 1
+        joint: Counter[float] = Counter()
+        for a, n in dealt.items():
+            for b, m in here.items():
+                joint[a + b] += n * m / here.total()
+        dealt = joint
+    found = sum(_won(fast, slow) for fast, slow in pairs)
+    return sum(p for won, p in dealt.items() if won >= found), sum(p for won, p in dealt.items() if won <= found)
+
+
+def _by_speed(tails: pd.DataFrame) -> list[tuple[NDArray, NDArray]]:
+    """The exponents of the fast and of the slow runs, for each learning rate that both have."""
+    groups = [group for _, group in tails.dropna(subset=["alpha"]).groupby("rate")]
+    pairs = [tuple(g.loc[g["coefficient"] == beta, "alpha"].to_numpy() for beta in (FAST, SLOW)) for g in groups]
+    return [(fast, slow) for fast, slow in pairs if fast.size and slow.size]
+
+
+def _won(first: NDArray, second: NDArray) -> float:
+    """In how many pairs the first is larger; a tie counts half."""
+    difference = first[:, None] - second[None, :]
+    return float((difference > 0).sum() + 0.5 * (difference == 0).sum())
+
+
+def rate_effect(tails: pd.DataFrame) -> pd.DataFrame:
+    """By how much the mean exponent differs between two learning rates, and within what bounds that is known.
+
+    Seeds of one rate scatter about its mean with one variance for all rates of a speed; Student's distribution with the
+    degrees of freedom of all of them bounds a difference. Rates with one run are left out, and so are speeds with fewer than
+    two other rates.
+
+    Returns:
+        For each speed the largest ``change`` between two rates; what every one is smaller than, ``below``, and what some one is
+        larger than, ``above`` (at least 0), each with an error of 5 per cent; and the number of ``rates``.
     """
     found = {}
     for beta, group in tails.dropna(subset=["alpha"]).groupby("coefficient"):
-        group = group[group.groupby("rate")["alpha"].transform("size") > 1]
-        by_rate = group.groupby("rate")["alpha"]
-        seeds = by_rate.max() - by_rate.min()
-        if len(by_rate) < 2:
+        rates = [part.to_numpy() for _, part in group.groupby("rate")["alpha"] if len(part) > 1]
+        if len(rates) < 2:
             continue
-        constant = group["alpha"].nunique() == 1
-        rank = np.nan if constant else float(stats.spearmanr(group["rate"], group["alpha"]).statistic)
-        medians = by_rate.median()
-        sigma = tails.loc[tails["coefficient"] == beta, "sigma"].median()
-        found[float(beta)] = {"rates": medians.max() - medians.min(), "seeds": seeds.median(), "rank": rank, "sigma": sigma}
-    return pd.DataFrame.from_dict(found, orient="index", columns=["rates", "seeds", "rank", "sigma"])
+        pairs = list(combinations(rates, 2))
+        free = sum(part.size - 1 for part in rates)
+        sigma = np.sqrt(sum(((part - part.mean()) ** 2).sum() for part in rates) / free)
+        change = np.array([abs(a.mean() - b.mean()) for a, b in pairs])
+        error = sigma * np.array([np.sqrt(1 / a.size + 1 / b.size) for a, b in pairs])
+        # Every difference must pass the first; any of so many may pass the second by chance.
+        below = (change + stats.t.ppf(0.95, free) * error).max()
+        above = (change - stats.t.ppf(1 - 0.025 / len(pairs), free) * error).max()
+        found[float(beta)] = {"change": change.max(), "below": below, "above": max(above, 0.0), "rates": len(rates)}
+    return pd.DataFrame.from_dict(found, orient="index", columns=["change", "below", "above", "rates"])

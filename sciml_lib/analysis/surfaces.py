@@ -73,6 +73,24 @@ def reaches(found: pd.DataFrame) -> pd.DataFrame:
     return both[["loss", "lambda_1", "lambda_2", "reach", "radii", "steps", "valley_points"]]
 
 
+def resolution(found: pd.DataFrame) -> pd.DataFrame:
+    """Whether the grid along the eigenvectors, at the paper's radius, resolves each valley.
+
+    Along the first eigenvector the loss is quadratic, ``l + lambda r^2 / 2``, where it is small; so it has risen a
+    hundredfold at ``r = sqrt(198 l / lambda)``. The direction is scaled tensor by tensor, which changes lambda: so the width
+    is taken from the surface whose radius is that place, found on the loss itself.
+
+    Args:
+        found: what :func:`shapes` returns.
+
+    Returns:
+        One row a network whose width is known: ``cell``, ``seed``, ``steps``, how many times as long a step of the grid is,
+        and ``needed``, the points a side of a grid whose step is as long.
+    """
+    rows = reaches(found).reset_index()
+    return rows.assign(needed=np.ceil((2 * rows["radii"]).round(6) + 1).astype(int))[["cell", "seed", "steps", "needed"]]
+
+
 def depths(found: pd.DataFrame) -> pd.DataFrame:
     """Median depth by cell, a column a variant."""
     return found.pivot_table(index="cell", columns="variant", values="depth", aggfunc="median", sort=False)

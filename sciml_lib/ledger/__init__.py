@@ -14,7 +14,19 @@ from types import ModuleType
 from typing import Any
 
 from sciml_lib.errors import UserError, unknown
-from sciml_lib.ledger import settling, strategies
+from sciml_lib.ledger import (
+    barrier,
+    families,
+    flatness,
+    jumps,
+    maps,
+    pendulum,
+    settling,
+    sharpness,
+    spectra,
+    strategies,
+    surfaces,
+)
 from sciml_lib.ledger.contract import Claim, Outcome, Reading, Scope, Settling, Source, Verdict
 
 __all__ = [
@@ -26,17 +38,29 @@ __all__ = [
     "Settling",
     "Source",
     "Verdict",
+    "barrier",
     "claims",
     "counts",
+    "families",
+    "flatness",
     "in_full",
     "judged",
+    "jumps",
+    "maps",
     "module_of",
+    "pendulum",
     "settling",
+    "sharpness",
+    "spectra",
     "strategies",
+    "surfaces",
     "verdicts",
 ]
 
-MODULES: tuple[ModuleType, ...] = (strategies,)
+MODULES: tuple[ModuleType, ...] = (
+    *(maps, families, strategies, pendulum),
+    *(surfaces, spectra, sharpness, flatness, barrier, jumps),
+)
 """The modules of claims, in the order of the paper's sections."""
 
 

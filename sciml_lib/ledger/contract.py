@@ -14,10 +14,13 @@ from enum import StrEnum
 
 import numpy as np
 
+from sciml_lib import studies
+from sciml_lib.analysis.cells import first_seeds
 from sciml_lib.analysis.strategies import BUDGET_ENDED, iterations, own_stage, paper_iterations
 from sciml_lib.panels import Panel
 from sciml_lib.prose import counted, listed, percent
 from sciml_lib.regimes import Regime
+from sciml_lib.studies import Results
 
 
 class Outcome(StrEnum):
@@ -239,6 +242,11 @@ class Source:
     def panel(self, sweep: str, **options: object) -> Panel:
         """The map of a sweep, see :meth:`sciml_lib.panels.Panel.of`."""
         return Panel.of(sweep, self.profile, self.device, self.runs, self.seeds, **options)
+
+    def study(self, name: str) -> Results:
+        """What is stored of a study, see :func:`sciml_lib.studies.load_or_run`."""
+        found = studies.load_or_run(studies.get(name), self.profile, runs=self.runs or None, device=self.device)
+        return found if self.seeds is None else first_seeds(found, self.seeds)
 
 
 def unread(why: str, profile: str) -> Reading:
