@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from sciml_lib.errors import UserError, unknown
-from sciml_lib.ledger import strategies
+from sciml_lib.ledger import flatness, sharpness, spectra, strategies
 from sciml_lib.ledger.contract import Claim, Outcome, Reading, Scope, Settling, Source, Verdict
 
 __all__ = [
@@ -28,12 +28,15 @@ __all__ = [
     "claim",
     "claims",
     "counts",
+    "flatness",
     "judged",
+    "sharpness",
+    "spectra",
     "strategies",
     "verdicts",
 ]
 
-MODULES: tuple[ModuleType, ...] = (strategies,)
+MODULES: tuple[ModuleType, ...] = (strategies, spectra, sharpness, flatness)
 """The modules of claims, in the order of the paper's sections."""
 
 
