@@ -28,7 +28,7 @@ BIASED = {-30.0: 0.35, -10.0: 0.02, 10.0: 0.02, 50.0: 0.3, 200.0: 0.31}
 LOPSIDED = {-1.0: 0.02, -0.5: 0.02, 5.0: 0.02, 100.0: 0.44, 400.0: 0.5}
 HEAVY = {-50.0: 0.85, -10.0: 0.05, 10.0: 0.05, 20.0: 0.05}
 
-CELLS = [(CONVECTION, *cell) for cell in dict.fromkeys(spectra.FIG_6 + spectra.FIG_16)]
+CELLS = [(CONVECTION, *cell) for cell in spectra.BOTH]
 CELLS += [(REACTION_DIFFUSION, rho, 1000) for rho in (5.0, 15.0, 20.0)]
 
 
