@@ -111,14 +111,15 @@ over_cells, over_runs = (
 
 # %% tags=["remove-input"] language="markdown"
 # {% if supported(across.scaled.convection | abs < 0.3 < across.lambda_max.convection) %}
-# In convection most of the correlation is the coefficient: divided by $\beta^2$, curvature hardly changes with the loss.
+# In convection most of the correlation over the map is the coefficient: with $\lambda_{\max}/\beta^2$ little is left of it.
 # {% endif %}
 # {% if supported(across.scaled["reaction-diffusion"] < -0.3 < 0.3 < across.lambda_max["reaction-diffusion"]) %}
 # In reaction-diffusion the sign turns: so divided, cells with a higher loss tend to be the flatter ones ({doc}`flatness`).
 # {% endif %}
 # {% if links.value.given == links.value.given %}
 # Given β, the partial rank correlation of $\lambda_{\max}$ and loss in convection is {{ signed(links.value.given) }}; resampled
-# cells give {{ signed(links.low.given) }} to {{ signed(links.high.given) }}.
+# cells give {{ signed(links.low.given) }} to {{ signed(links.high.given) }}. How much the two have in common beside β depends on
+# the reading.
 # {% endif %}
 # {% if fixed | length %}
 # Cell by cell at one β, the correlation is negative at {{ (fixed < 0).sum() }} of {{ fixed | length }} values of β.
@@ -174,7 +175,7 @@ by_regime = text.tabulated(
         "trace": "trace, median",
         "train_loss": "training loss, median",
     },
-    "convection, regime",
+    "convection, regime by the mean",
     {"cells": "{:,.0f}".format},
 )
 

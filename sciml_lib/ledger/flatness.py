@@ -13,7 +13,7 @@ from sciml_lib.analysis.sharpening import STEADY
 from sciml_lib.ledger.contract import Claim, Reading, Scope, Settling, Source, scope_of
 from sciml_lib.ledger.votes import FEWEST_SIGNS, Vote, agreed, in_every_cell, signs
 from sciml_lib.panels import Panel
-from sciml_lib.prose import counted, number, part_of, percent
+from sciml_lib.prose import number, part_of, percent
 from sciml_lib.studies.cells import REACTION_DIFFUSION
 from sciml_lib.studies.trajectories import warm_up
 from sciml_lib.sweeps.spec import Cell
@@ -96,9 +96,7 @@ def read(panel: Panel, continued: Mapping[Cell, float] | None = None) -> dict[st
 
 def _flatter(cells: pd.DataFrame, high: pd.Series, low: pd.Series, scope: Scope) -> Reading:
     beside = beside_peers(cells, high, low)
-    text = (
-        f"{(beside < 0).sum()} of {counted(int(beside.notna().sum()), 'cell')} are flatter than those of low loss at the same ρ"
-    )
+    text = f"of {beside.notna().sum()} cells {(beside < 0).sum()} are flatter than those of low loss at the same ρ"
     return signs(-beside).reading(text, scope, needed=FEWEST_SIGNS)
 
 
@@ -108,7 +106,7 @@ def _pronounced(cells: pd.DataFrame, high: pd.Series, low: pd.Series, hard: pd.S
     flat_and_high = ((beside < 0).to_numpy() & high[high | low].to_numpy())[known]
     far = hard[high | low].to_numpy()[known]
     (k, n), (k_below, m) = ((int(flat_and_high[part].sum()), int(part.sum())) for part in (far, ~far))
-    text = f"a high loss and less curvature than at a low one: {k} of {counted(n, 'cell')} there, {k_below} of {m:,} below"
+    text = f"a high loss and less curvature than at a low one: {k} of {n} cells there, {k_below} of {m} below"
     if not n or not m:
         return Vote(None, False, 0).reading(text, scope)
     pooled = (k + k_below) / (n + m)
@@ -120,7 +118,7 @@ def _small(trapped: pd.DataFrame, low: pd.DataFrame, scope: Scope) -> Reading:
     logs = {name: (np.log(trapped[name]), float(np.log(low[name]).median())) for name in ("lambda_max", "scaled")}
     counts = {name: int((own < middle).sum()) for name, (own, middle) in logs.items()}
     text = (
-        f"of {counted(len(trapped), 'such cell')} {counts['lambda_max']} have a smaller λ_max than the median cell of low loss "
+        f"of {len(trapped)} such cells {counts['lambda_max']} have a smaller λ_max than the median cell of low loss "
         f"of the map, and {counts['scaled']} a smaller λ_max/ρ²"
     )
     return agreed(*(signs(middle - own) for own, middle in logs.values())).reading(text, scope, needed=FEWEST_SIGNS)
@@ -129,8 +127,7 @@ def _small(trapped: pd.DataFrame, low: pd.DataFrame, scope: Scope) -> Reading:
 def _early(cells: pd.DataFrame, trapped: pd.Series, low: pd.Series, scope: Scope) -> Reading:
     beside = beside_peers(cells, trapped, low, "iterations")
     text = (
-        f"{(beside < 0).sum()} of {counted(int(beside.notna().sum()), 'such cell')} made fewer iterations than those of low "
-        "loss at the same ρ"
+        f"of {beside.notna().sum()} such cells {(beside < 0).sum()} made fewer iterations than those of low loss at the same ρ"
     )
     return signs(-beside).reading(text, scope, needed=FEWEST_SIGNS)
 
@@ -142,7 +139,7 @@ def _stalls(panel: Panel, continued: Mapping[Cell, float], scope: Scope) -> Read
     n = len(trapped)
     short = int((trapped["iterations"] - warm_up(panel.plan) <= SHORT).sum())
     text = (
-        f"{trapped['flat'].sum()} of {counted(n, 'such run')} are at a constant that solves the equation, which can be a "
+        f"{trapped['flat'].sum()} of {n} such runs are at a constant that solves the equation, which can be a "
         f"plateau; the line search of {trapped['stalled'].sum()} found no lower point in float32, {part_of(short, n)} ended "
         f"within {SHORT} iterations of the warm-up"
     )
