@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from sciml_lib.ledger import Outcome
@@ -14,6 +14,19 @@ Gathered = tuple[Any, ...]
 def outcome(module: ModuleType, gathered: Gathered, name: str) -> Outcome:
     """The outcome of one claim of a module."""
     return module.read(*gathered)[name].outcome
+
+
+def once(module: ModuleType) -> Any:
+    """A module of claims that reads the same evidence only once, for cases that several claims share."""
+    found: dict[tuple[int, ...], tuple[Gathered, Any]] = {}
+
+    def read(*gathered: Any) -> Any:
+        key = tuple(map(id, gathered))
+        if key not in found:
+            found[key] = gathered, module.read(*gathered)  # the evidence is kept, so that nothing else gets its id
+        return found[key][1]
+
+    return SimpleNamespace(CLAIMS=module.CLAIMS, read=read, __name__=module.__name__)
 
 
 def check_contract(

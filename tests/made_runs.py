@@ -27,13 +27,13 @@ def runs(
     seeds = plan.seeds[:n_seeds]
     axes = (plan.coefficients, plan.n_data, seeds)
     shape = tuple(map(len, axes))
-    values = {name: np.full(shape, np.nan) for name in ("train_loss", "test_error", "seconds")}
+    values = {name: np.full(shape, np.nan) for name in ("train_loss", "test_error", "seconds", "iterations")}
     status = np.full(shape, "", dtype="<U20")
     for place in np.ndindex(shape):
         c, n, s = (axis[k] for axis, k in zip(axes, place, strict=True))
         if (c, n) in plan.pairs:
             values["train_loss"][place], values["test_error"][place] = train(c, n, s), test(c, n, s)
-            values["seconds"][place], status[place] = 60.0, ended(c, n, s)
+            values["seconds"][place], values["iterations"][place], status[place] = 60.0, 3000.0, ended(c, n, s)
     dimensions = ("coefficient", "n_data", "seed")
     return xr.Dataset(
         {name: (dimensions, array) for name, array in [*values.items(), ("status", status)]},
@@ -43,6 +43,25 @@ def runs(
             "versions": "torch 2.13.0", "updated": "2026-11-23", "commit": "0123456789",
         },
     )  # fmt: skip
+
+
+def measured(
+    sweep: str,
+    profile: str,
+    train: Number,
+    test: Number,
+    lambda_max: Number,
+    n_seeds: int | None = None,
+    ended: Callable[[float, int, int], str] = lambda c, n, s: "converged_change",
+    **numbers: Number,
+) -> Panel:
+    """A map with made curvature: power iteration and trace give the largest eigenvalue, if nothing is said."""
+    data = runs(sweep, profile, train, test, n_seeds, ended)
+    axes = [data[name].values.tolist() for name in ("coefficient", "n_data", "seed")]
+    for name, number in ({"lambda_max": lambda_max, "lambda_power": lambda_max, "trace": lambda_max} | numbers).items():
+        values = [[[number(c, n, s) for s in axes[2]] for n in axes[1]] for c in axes[0]]
+        data[name] = ("coefficient", "n_data", "seed"), np.array(values, dtype=float)
+    return Panel(data)
 
 
 def steep(at: float) -> Number:

@@ -11,19 +11,13 @@ from made_runs import Number
 
 from sciml_lib.analysis import flatness
 from sciml_lib.analysis.constants import constant_error, constant_loss
-from sciml_lib.ledger import FAILS, HOLDS, OPEN
-from sciml_lib.ledger.flatness import flatter_pairs, statements
 from sciml_lib.panels import Panel
 
 SWEEP = "pinn/reaction-diffusion/lbfgs"
 
 
 def measured(train: Number, test: Number, lambda_max: Number, ended: str = "line_search_failed") -> Panel:
-    data = made_runs.runs(SWEEP, "laptop", train, test, 2, lambda *_: ended)
-    axes = [data[name].values.tolist() for name in ("coefficient", "n_data", "seed")]
-    values = [[[lambda_max(c, n, s) for s in axes[2]] for n in axes[1]] for c in axes[0]]
-    data["lambda_max"] = data["trace"] = ("coefficient", "n_data", "seed"), np.array(values, dtype=float)
-    return Panel(data)
+    return made_runs.measured(SWEEP, "laptop", train, test, lambda_max, 2, lambda *_: ended)
 
 
 PLAIN = measured(lambda *_: 1e-5, lambda *_: 0.01, lambda *_: 1.0)
@@ -39,10 +33,6 @@ def paper(flat: float = 40.0, solved: float = 200.0, **options) -> Panel:
         lambda c, n, s: flatness.unit(c) * (flat if stuck(c, n) else solved),
         **options,
     )
-
-
-def verdicts(panel: Panel) -> list[str]:
-    return [one.verdict for one in statements(flatness.runs_of(panel), "ρ")]
 
 
 def test_runs_are_sorted_by_what_they_have_become() -> None:
@@ -90,21 +80,6 @@ def test_curvature_by_coefficient_is_in_units_of_the_constant() -> None:
     assert set(apart["low_at_most"]) == {10} and set(apart["flat_at_least"]) == {50}
     mixed = measured(lambda c, n, s: ZERO if s else 1e-5, lambda c, n, s: 1.0 if s else 0.01, lambda *_: 1.0)
     assert flatness.apart_in_data(flatness.runs_of(mixed)).empty
-
-
-def test_pairs_are_of_one_coefficient() -> None:
-    assert flatter_pairs(flatness.runs_of(paper(flat=1.0, solved=1e5))) == (1.0, 72)
-    assert flatter_pairs(flatness.runs_of(paper(flat=1e5, solved=1.0))) == (0.0, 72)
-    share, n = flatter_pairs(flatness.runs_of(PLAIN))
-    assert np.isnan(share) and n == 0
-
-
-def test_statements_come_out_by_the_runs() -> None:
-    assert verdicts(paper(flat=1.0, solved=1e5)) == [HOLDS, HOLDS, HOLDS, FAILS]
-    assert verdicts(paper(flat=1e5, solved=1.0))[:3] == [FAILS, FAILS, FAILS]
-    elsewhere = measured(lambda c, n, s: 0.3 if c >= 15 else 1e-5, lambda *_: 0.6, lambda c, n, s: 1.0)
-    assert verdicts(elsewhere) == [OPEN, FAILS, HOLDS, OPEN]
-    assert verdicts(PLAIN)[::2] == [OPEN, OPEN] and verdicts(PLAIN)[3] == OPEN
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from sciml_lib import regimes
+from sciml_lib.analysis import maps as regime_maps
 from sciml_lib.figures import ValueMap
 from sciml_lib.panels import Panel
 from sciml_lib.regimes import REGIMES, Regime
@@ -22,6 +24,9 @@ CLOSE = 0.01
 FEWEST = 5
 """A rank correlation of fewer numbers than these says nothing."""
 
+DRAWS = 400
+"""So many times cells are resampled for an interval."""
+
 PAIRS = tuple((a, b) for a in ("lambda_max", "scaled", "trace") for b in ("train_loss", "test_error"))
 """What is correlated with what."""
 
@@ -31,10 +36,10 @@ def runs_of(panel: Panel) -> pd.DataFrame:
 
     Returns:
         One row a run: coefficient, n_data, seed, train_loss, test_error, ``lambda_max`` and ``trace`` (NaN where they were not
-        measured), status, ``scaled`` (:func:`scaled`), ``regime`` by its own loss and error, and whether its training loss is
-        ``high``, above the threshold.
+        measured), status, iterations, ``scaled`` (:func:`scaled`), ``regime`` by its own loss and error, and whether its
+        training loss is ``high``, above the threshold.
     """
-    names = ("train_loss", "test_error", "lambda_max", "trace", "status")
+    names = ("train_loss", "test_error", "lambda_max", "trace", "status", "iterations")
     runs = xr.Dataset({name: panel.seeded(name) for name in names}).to_dataframe().reset_index()
     return _judged(runs[runs["train_loss"].notna()].reset_index(drop=True), panel)
 
@@ -45,12 +50,18 @@ def cells_of(panel: Panel) -> pd.DataFrame:
     Returns:
         One row a cell with stored runs: coefficient, n_data, the seed means train_loss, test_error and ``trace``;
         ``lambda_max``, the exponential of the seeds' mean logarithm (values that are not positive are left out), and
-        ``lambda_mean``, the seeds' mean; ``scaled``, ``regime`` and ``high`` as in :func:`runs_of`, of these means.
+        ``lambda_mean``, the seeds' mean; ``scaled``, ``regime`` and ``high`` as in :func:`runs_of`, of these means; and by more
+        than half of the seeds the regime, ``most`` (0 if there is none), and whether the training loss is high or low,
+        ``mostly_high`` and ``mostly_low``.
     """
     eigenvalues, means = panel.seeded("lambda_max"), {"train_loss": panel.train, "test_error": panel.test}
     positive = eigenvalues.where(eigenvalues > 0)
     means |= {"lambda_max": np.exp(np.log(positive).mean("seed")), "lambda_mean": eigenvalues.mean("seed")}
-    cells = xr.Dataset(means | {"trace": panel.seeded("trace").mean("seed")}).to_dataframe().reset_index()
+    losses = panel.seeded("train_loss")
+    sides = {"mostly_high": losses > panel.thresholds.train, "mostly_low": losses <= panel.thresholds.train}
+    means |= {name: side.sum("seed") > losses.notnull().sum("seed") / 2 for name, side in sides.items()}
+    means |= {"most": regime_maps.majority(panel), "trace": panel.seeded("trace").mean("seed")}
+    cells = xr.Dataset(means).to_dataframe().reset_index()
     return _judged(cells[cells["train_loss"].notna()].reset_index(drop=True), panel)
 
 
@@ -114,7 +125,7 @@ def by_regime(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def ahead(cells: pd.DataFrame, *, at_one_coefficient: bool = False) -> tuple[float, int]:
-    """In how many pairs (a cell of I, a cell of II) the first has the larger eigenvalue; ties count half.
+    """In how many pairs (a cell of I, one of II, by most of their seeds) the first has the larger eigenvalue; ties count half.
 
     Returns:
         The share, NaN if there are no pairs, and the number of pairs.
@@ -122,7 +133,7 @@ def ahead(cells: pd.DataFrame, *, at_one_coefficient: bool = False) -> tuple[flo
     parts = [group for _, group in cells.groupby("coefficient")] if at_one_coefficient else [cells]
     won, n = 0.0, 0
     for part in parts:
-        well, under = (part.loc[part["regime"] == regime, "lambda_max"].dropna().to_numpy() for regime in (Regime.I, Regime.II))
+        well, under = (part.loc[part["most"] == regime, "lambda_max"].dropna().to_numpy() for regime in (Regime.I, Regime.II))
         difference = well[:, None] - under[None, :]
         won += float((difference > 0).sum() + 0.5 * (difference == 0).sum())
         n += difference.size
@@ -178,6 +189,75 @@ def between_seeds(runs: pd.DataFrame) -> tuple[int, int]:
         sharper += int((more & (eigenvalue[:, None] > eigenvalue[None, :])).sum())
         n += int(more.sum())
     return sharper, n
+
+
+def beside_peers(cells: pd.DataFrame, own: pd.Series, peers: pd.Series, column: str = "lambda_max") -> pd.Series:
+    """Some cells beside others of the same coefficient.
+
+    Args:
+        cells: what :func:`cells_of` returns.
+        own: which cells.
+        peers: which others.
+        column: what is compared, a positive number.
+
+    Returns:
+        The logarithm of each of these cells' number over the median of its peers, NaN where it has none, indexed by
+        coefficient and n_data.
+    """
+    logs = np.log(cells[column])
+    middle = cells["coefficient"].map(logs[peers].groupby(cells.loc[peers, "coefficient"]).median())
+    return (logs - middle)[own].set_axis(pd.MultiIndex.from_frame(cells.loc[own, ["coefficient", "n_data"]]))
+
+
+def links(panel: Panel) -> pd.DataFrame:
+    """How the largest eigenvalue of a cell goes with its training loss and its coefficient, and how sure that is.
+
+    Returns:
+        Rank correlations over cells: of loss and eigenvalue (``raw``), the same with the eigenvalue over the square of the
+        coefficient (``scaled``), the partial one given the coefficient (``given``), and of coefficient and eigenvalue
+        (``coefficient``, ``coefficient_scaled``). Besides ``seeds``: pairs of seeds of one cell in which the run of higher
+        loss is the sharper one less those in which it is the flatter, over all of them, in the mean cell. Columns: the
+        ``value``, and ``low`` and ``high``, between which lie 95 per cent of what resampled cells give.
+    """
+    cells, runs = cells_of(panel), runs_of(panel)
+    cells = cells[cells["lambda_max"].notna()].merge(_signs_of_seeds(runs), how="left", on=["coefficient", "n_data"])
+    names = ["raw", "scaled", "given", "coefficient", "coefficient_scaled", "seeds"]
+    if len(cells) < FEWEST:
+        return pd.DataFrame(np.nan, names, ["value", "low", "high"])
+    columns = [cells[name].to_numpy() for name in ("train_loss", "lambda_max", "scaled", "coefficient", "sign")]
+    draws = np.random.default_rng(0).integers(len(cells), size=(DRAWS, len(cells)))
+    with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of cells whose seeds have no pair
+        value, resampled = (_links(*(column[part] for column in columns)) for part in (np.arange(len(cells))[None], draws))
+        ends = np.nanpercentile(resampled, [2.5, 97.5], axis=1)
+    return pd.DataFrame({"value": value[:, 0], "low": ends[0], "high": ends[1]}, names)
+
+
+def _links(loss: NDArray, eigenvalue: NDArray, scaled: NDArray, coefficient: NDArray, sign: NDArray) -> NDArray:
+    """The numbers of :func:`links` for samples of cells ``[B, n]``, as ``[6, B]``."""
+    loss, eigenvalue, scaled, coefficient = (_centred_ranks(part) for part in (loss, eigenvalue, scaled, coefficient))
+    raw, with_c, loss_c = ((a * b).sum(axis=1) for a, b in ((loss, eigenvalue), (eigenvalue, coefficient), (loss, coefficient)))
+    given = (raw - with_c * loss_c) / np.sqrt((1 - with_c**2) * (1 - loss_c**2))
+    scaled_with = [(scaled * part).sum(axis=1) for part in (loss, coefficient)]
+    return np.stack([raw, scaled_with[0], given, with_c, scaled_with[1], np.nanmean(sign, axis=1)])
+
+
+def _centred_ranks(values: NDArray) -> NDArray:
+    """Ranks along the last axis less their mean, scaled to length one; NaN where all are equal."""
+    ranks = stats.rankdata(values, axis=-1)
+    ranks -= ranks.mean(axis=-1, keepdims=True)
+    return ranks / np.linalg.norm(ranks, axis=-1, keepdims=True)
+
+
+def _signs_of_seeds(runs: pd.DataFrame) -> pd.DataFrame:
+    """Of each cell the mean ``sign`` of its pairs of seeds: 1 where the run of higher loss is the sharper one, -1 elsewhere."""
+    found = []
+    for cell, group in runs[runs["lambda_max"].notna()].groupby(["coefficient", "n_data"]):
+        loss, eigenvalue = (group[name].to_numpy() for name in ("train_loss", "lambda_max"))
+        more = loss[:, None] > loss[None, :]
+        signs = np.sign(eigenvalue[:, None] - eigenvalue[None, :])[more]
+        found.append([*cell, signs.mean() if signs.size else np.nan])
+    return pd.DataFrame(found, columns=["coefficient", "n_data", "sign"])
 
 
 def across(panels: Mapping[str, Panel]) -> pd.DataFrame:

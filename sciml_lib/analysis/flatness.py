@@ -43,6 +43,12 @@ def runs_of(panel: Panel) -> pd.DataFrame:
     return runs
 
 
+def cells_of(panel: Panel) -> pd.DataFrame:
+    """The cells as :func:`sciml_lib.analysis.curvature.cells_of` gives them, and the median seed's ``iterations``."""
+    medians = panel.seeded("iterations").median("seed").to_dataframe("iterations").reset_index()
+    return curvature.cells_of(panel).merge(medians, on=["coefficient", "n_data"])
+
+
 def by_kind(runs: pd.DataFrame) -> pd.DataFrame:
     """Number of runs of each kind, and their medians; NaN for a kind that does not occur."""
     medians = runs.groupby("kind")[["train_loss", "test_error", "lambda_max", "trace"]].median().reindex(list(KINDS))

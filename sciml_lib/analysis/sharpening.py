@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from sciml_lib.analysis.curvature import rank
+from sciml_lib.analysis.strategies import iterations, own_stage
 from sciml_lib.figures import Trajectory
 from sciml_lib.figures.trajectories import median
 from sciml_lib.studies import Results
@@ -23,7 +24,10 @@ DONE = 0.9
 """The sharpening phase ends when this part of the rise, in logarithms, is done."""
 
 STEADY = 2.0
-"""What stays within this factor of its last value is stable."""
+"""On a logarithmic axis what stays within this factor of its last value is stable: the paper gives no number, this is ours."""
+
+LEVEL = 0.1
+"""On a linear axis what stays within this part of the run's largest value of its last value is: ours, too."""
 
 PHASES = ("whole", "adam", "lbfgs")
 """All of training, and its parts."""
@@ -39,6 +43,7 @@ class Run:
         lambda_max: largest eigenvalue, ``[K]``.
         warm: iterations of Adam, which come first.
         seed: of the run.
+        most: iterations that it might have had.
     """
 
     iteration: NDArray
@@ -46,12 +51,13 @@ class Run:
     lambda_max: NDArray
     warm: int
     seed: int = 0
+    most: float = np.inf
 
     def phase(self, name: str) -> Run:
         """The points of one of :data:`PHASES`; those where one ends and the next begins are in both."""
         before = int((self.iteration <= self.warm).sum())
         part = {"whole": slice(None), "adam": slice(0, before), "lbfgs": slice(max(0, before - 1), None)}[name]
-        return Run(self.iteration[part], self.loss[part], self.lambda_max[part], self.warm, self.seed)
+        return replace(self, iteration=self.iteration[part], loss=self.loss[part], lambda_max=self.lambda_max[part])
 
 
 def trainings(results: Results) -> dict[tuple[float, int], list[Run]]:
@@ -59,8 +65,10 @@ def trainings(results: Results) -> dict[tuple[float, int], list[Run]]:
     found: dict[tuple[float, int], list[Run]] = {}
     profile = "smoke" if results.attrs["profile"] == "smoke" else "paper"
     for item, arrays in results.items.items():
-        warm = warm_up(catalog.get(item.sweep).at(profile))
-        run = Run(arrays["iteration"], arrays["loss"], arrays["lambda_max"], warm, item.seed)
+        plan = catalog.get(item.sweep).at(profile)
+        warm = warm_up(plan)
+        most = warm + iterations(own_stage(plan.strategy))
+        run = Run(arrays["iteration"], arrays["loss"], arrays["lambda_max"], warm, item.seed, most)
         found.setdefault((item.coefficient, item.n_data), []).append(run)
     return dict(sorted(found.items(), key=lambda entry: (entry[0][1], entry[0][0])))
 
@@ -166,31 +174,41 @@ def split(runs: Iterable[Run]) -> float | None:
 
 
 def splits(results: Results) -> pd.DataFrame:
-    """Where each cell's sharpening is done, and what the medians of its seeds do from there on.
+    """Where each cell's sharpening is done.
 
     Returns:
-        One row a cell: coefficient, n_data, ``split`` (NaN if there is no sharpening), whether there are points ``after`` it,
-        and, where there are, the factor by which the loss still falls, ``fall``, and whether eigenvalue and loss are
-        ``steady`` and ``loss_steady``: within a factor of :data:`STEADY` of their last values.
+        One row a cell: coefficient, n_data, and ``split``, NaN if there is no sharpening.
+    """
+    places = {cell: split(runs) for cell, runs in trainings(results).items()}
+    return pd.DataFrame([{"coefficient": c, "n_data": n, "split": place} for (c, n), place in places.items()]).astype(
+        {"split": float}
+    )
+
+
+def after_split(results: Results) -> pd.DataFrame:
+    """What each run does once the sharpening of its cell is done.
+
+    Returns:
+        One row a run that has at least two points from the split on: coefficient, n_data, seed, the factor by which its loss
+        still falls, ``fall``, and for loss and eigenvalue whether they stay where they end: ``loss_log`` and ``lambda_log``
+        within a factor of :data:`STEADY`, ``loss_linear`` and ``lambda_linear`` within :data:`LEVEL` of the run's largest
+        value.
     """
     found = []
     for (coefficient, n_data), runs in trainings(results).items():
         at = split(runs)
-        line = {"coefficient": coefficient, "n_data": n_data, "split": np.nan if at is None else at, "after": False}
-        line |= {"fall": np.nan, "steady": False, "loss_steady": False}
-        if at is not None:
-            iterations, losses, eigenvalues = aligned(runs)
-            later = iterations >= at
-            loss, value = (median(part)[later] for part in (losses, eigenvalues))
-            if len(loss) > 1:
-                line |= {
-                    "after": True,
-                    "fall": float(loss[0] / loss[-1]),
-                    "steady": _steady(value),
-                    "loss_steady": _steady(loss),
-                }
-        found.append(line)
-    return pd.DataFrame(found)
+        for run in runs:
+            later = run.iteration >= (np.inf if at is None else at)
+            if later.sum() < 2:
+                continue
+            line = {"coefficient": coefficient, "n_data": n_data, "seed": run.seed}
+            for name, values in (("loss", run.loss), ("lambda", run.lambda_max)):
+                part, last = values[later], values[-1]
+                line[f"{name}_log"] = bool(((part <= STEADY * last) & (part >= last / STEADY)).all())
+                line[f"{name}_linear"] = bool((np.abs(part - last) <= LEVEL * values.max()).all())
+            found.append(line | {"fall": float(run.loss[later][0] / run.loss[-1])})
+    names = ("loss_log", "loss_linear", "lambda_log", "lambda_linear", "fall")
+    return pd.DataFrame(found, columns=["coefficient", "n_data", "seed", *names])
 
 
 def curves(results: Results) -> list[Trajectory]:
@@ -202,7 +220,3 @@ def curves(results: Results) -> list[Trajectory]:
         warm = runs[0].warm if 0 < runs[0].warm < iterations[-1] else None
         panels.append(Trajectory(name, iterations, losses, eigenvalues, split(runs), warm))
     return panels
-
-
-def _steady(values: NDArray) -> bool:
-    return bool(((values <= STEADY * values[-1]) & (values >= values[-1] / STEADY)).all())

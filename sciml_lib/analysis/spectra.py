@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -34,8 +34,8 @@ RING = (1.0, 10.0)
 BAND = 1.0
 """Half of the band about zero: where the figures' scale is linear."""
 
-ROUNDING = 1e-6
-"""An eigenvalue smaller than this part of the largest has a sign by chance: about eight times the rounding of float32."""
+ROUNDING, DOUBLE_ROUNDING = 1e-6, 2e-15
+"""An eigenvalue smaller than this part of the largest has a sign by chance: about eight times the rounding of the products."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,17 @@ class Reading:
     Attributes:
         nodes: Ritz values, ``[starts, steps]``.
         weights: their weights, ``[starts, steps]``.
+        double: whether the products that they come from are in float64.
     """
 
     nodes: Tensor
     weights: Tensor
+    double: bool = False
 
     @classmethod
-    def of(cls, arrays: Arrays) -> Reading:
+    def of(cls, arrays: Arrays, *, double: bool = False) -> Reading:
         """Reads a stored item."""
-        return cls(torch.as_tensor(arrays["nodes"]), torch.as_tensor(arrays["weights"]))
+        return cls(torch.as_tensor(arrays["nodes"]), torch.as_tensor(arrays["weights"]), double)
 
     @cached_property
     def spectrum(self) -> Spectrum:
@@ -88,6 +90,11 @@ class Reading:
         """Share of the eigenvalues in ``[-bound, bound]``, by weight."""
         return float((self.weights * (self.nodes.abs() <= bound)).sum(dim=1).mean())
 
+    def share_within_bounds(self, bound: float) -> tuple[float, float]:
+        """Between what the share of the eigenvalues in ``[-bound, bound]`` lies, given the nodes."""
+        (low, high), (low_below, high_below) = (self.spectrum.share_bounds(end) for end in (bound, -bound))
+        return max(0.0, float(low - high_below)), float(high - low_below)
+
     @property
     def negative(self) -> tuple[float, float]:
         """Share of the negative eigenvalues by weight, and its standard error over the starts, NaN if there is only one."""
@@ -97,7 +104,7 @@ class Reading:
     @property
     def rounding(self) -> float:
         """What is smaller has a sign by chance."""
-        return ROUNDING * max(abs(end) for end in self.ends)
+        return (DOUBLE_ROUNDING if self.double else ROUNDING) * max(abs(end) for end in self.ends)
 
     @property
     def negative_bounds(self) -> tuple[float, float]:
@@ -118,7 +125,9 @@ def pairs_of(results: Results) -> list[tuple[Item, Reading, Reading]]:
     ends = results.where(variant="after")
     starts = results.where(variant="before").items()
     known = [(item, arrays, replace(item, variant="after")) for item, arrays in starts]
-    return [(item, Reading.of(arrays), Reading.of(ends[end])) for item, arrays, end in known if end in ends]
+    double = results.attrs.get("recipe", {}).get("precision") == "double"
+    read = partial(Reading.of, double=double)
+    return [(item, read(arrays), read(ends[end])) for item, arrays, end in known if end in ends]
 
 
 def readings(results: Results) -> pd.DataFrame:
@@ -129,8 +138,9 @@ def readings(results: Results) -> pd.DataFrame:
         without, coefficient, n_data, seed; ``least`` and ``greatest`` Ritz value; ``released_width``, and whether it ``hides``
         any peak; ``peak_released`` and ``peak_common``, the peak at zero with the released width and with
         :data:`COMMON_WIDTH` (NaN before training, where the Ritz values about zero are too few for it); ``within_band``, the
-        share of the eigenvalues within ±:data:`BAND`; ``below_rounding``, of those that have a sign by chance; ``negative``,
-        of the negative ones, with its standard error and its bounds; and ``counted_negative``, of the negative Ritz values.
+        share of the eigenvalues within ±:data:`BAND`, with its bounds ``band_least`` and ``band_most``; ``below_rounding``, of
+        those that have a sign by chance, and whether the products were in ``double`` precision; ``negative``, of the negative
+        ones, with its standard error and its bounds; and ``counted_negative``, of the negative Ritz values.
     """
     rows = [
         {
@@ -199,7 +209,7 @@ def densities(results: Results, sweep: str, cells: Sequence[tuple[float, int]] =
 def _read(reading: Reading) -> dict[str, float | bool]:
     """The numbers of one row of :func:`readings`."""
     (least, greatest), (negative, error), (low, high) = reading.ends, reading.negative, reading.negative_bounds
-    width = reading.released_width
+    width, (band_least, band_most) = reading.released_width, reading.share_within_bounds(BAND)
     return {
         "least": least,
         "greatest": greatest,
@@ -208,7 +218,10 @@ def _read(reading: Reading) -> dict[str, float | bool]:
         "peak_released": reading.peak(width),
         "peak_common": reading.peak(COMMON_WIDTH),
         "within_band": reading.share_within(BAND),
+        "band_least": band_least,
+        "band_most": band_most,
         "below_rounding": reading.share_within(reading.rounding),
+        "double": reading.double,
         "negative": negative,
         "negative_error": error,
         "negative_least": low,

@@ -14,6 +14,7 @@ from sciml_lib.optim import LBFGS, NNCG, Status
 from sciml_lib.panels import Panel, onset
 from sciml_lib.regimes import REGIMES, Regime, shares
 from sciml_lib.strategies import AugmentedLagrangian, Curriculum, MiniBatchAdam, RoPINN, Stage, Strategy
+from sciml_lib.sweeps.spec import Sweep
 from sciml_lib.sweeps.table2 import TABLE_2_LBFGS
 
 BUDGET_ENDED = (Status.BUDGET_SPENT.label, Status.NEGATIVE_CURVATURE.label)
@@ -47,9 +48,14 @@ def own_stage(strategy: Strategy) -> Stage | Curriculum:
 
 def paper_iterations(panel: Panel) -> int:
     """Iterations that the paper's table gives to the stage that a map's strategy is named after, see :func:`iterations`."""
-    stage = own_stage(panel.plan.sweep.at("paper").strategy)
+    return paper_budget(panel.plan.sweep)
+
+
+def paper_budget(sweep: Sweep) -> int:
+    """The same of a sweep."""
+    stage = own_stage(sweep.at("paper").strategy)
     # The profile `paper` of L-BFGS has five times the iterations of Table 2; all others have their table's.
-    pinn = panel.sweep.startswith("pinn/") and isinstance(stage, LBFGS)
+    pinn = sweep.id.startswith("pinn/") and isinstance(stage, LBFGS)
     return iterations(TABLE_2_LBFGS if pinn else stage)
 
 

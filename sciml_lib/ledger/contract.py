@@ -8,6 +8,7 @@ than its noise, and for a failure also that the published map passes the same te
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,11 +17,12 @@ import numpy as np
 
 from sciml_lib import studies
 from sciml_lib.analysis.cells import first_seeds
-from sciml_lib.analysis.strategies import BUDGET_ENDED, iterations, own_stage, paper_iterations
+from sciml_lib.analysis.strategies import BUDGET_ENDED, iterations, own_stage, paper_budget, paper_iterations
 from sciml_lib.panels import Panel
 from sciml_lib.prose import counted, listed, percent
 from sciml_lib.regimes import Regime
 from sciml_lib.studies import Results
+from sciml_lib.sweeps import catalog
 
 
 class Outcome(StrEnum):
@@ -100,6 +102,7 @@ class Scope:
         budget: share of the paper's budget, 1 or more if it is whole.
         by_budget: share of the runs that decide against the claim which ended because their budget was used up; NaN if there
             is none.
+        recipe: what of the runs is not done as in the paper, in words; empty if nothing that matters to the claim.
     """
 
     profile: str
@@ -107,6 +110,7 @@ class Scope:
     seeds: int
     budget: float = 1.0
     by_budget: float = math.nan
+    recipe: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,8 @@ class Reading:
         # A run that ended by itself would have ended there with any budget.
         if scope.budget < 1 and scope.by_budget > 0:
             parts.append(f"{percent(scope.budget)} of the budget")
+        if scope.recipe:
+            parts.append(scope.recipe)
         return parts
 
     @property
@@ -173,7 +179,7 @@ class Reading:
         if self.right is None:
             return "the test cannot decide"
         if self.units < self.needed:
-            return f"only {counted(self.units, self.unit)}"
+            return f"{'only ' if self.units else ''}{counted(self.units, self.unit)}"
         if not self.clear:
             return "the difference is within its noise"
         if not self.right and scope.by_budget > CENSORED:
@@ -243,6 +249,10 @@ class Source:
         """The map of a sweep, see :meth:`sciml_lib.panels.Panel.of`."""
         return Panel.of(sweep, self.profile, self.device, self.runs, self.seeds, **options)
 
+    def measured(self, sweep: str) -> Panel:
+        """The map of a sweep with the curvature of its runs, see :meth:`sciml_lib.panels.Panel.measured`."""
+        return Panel.measured(sweep, self.profile, self.device, self.runs, self.seeds)
+
     def study(self, name: str) -> Results:
         """What is stored of a study, see :func:`sciml_lib.studies.load_or_run`."""
         found = studies.load_or_run(studies.get(name), self.profile, runs=self.runs or None, device=self.device)
@@ -302,4 +312,30 @@ def _scope(panel: Panel, cells: Collection[tuple[float, int]], against: np.ndarr
         int(seeds.min()) if seeds.size else 0,
         iterations(own_stage(panel.plan.strategy)) / paper_iterations(panel),
         float(np.isin(failing, BUDGET_ENDED).mean()) if failing.size else math.nan,
+    )
+
+
+def study_scope(
+    results: Results, cells: Collection[tuple[float, int]], *, ended: Collection[str] = (), recipe: str = ""
+) -> Scope:
+    """How much of a claim's scope a study has.
+
+    Args:
+        results: the study; of several sweeps the items of the one that the claim speaks of.
+        cells: those of the paper's figure as (coefficient, n_data).
+        ended: the statuses of the networks that decide the claim.
+        recipe: what of them is not done as in the paper, in words.
+    """
+    profile, networks = results.attrs["profile"], {(item.sweep, item.cell) for item in results.items}
+    seeds = Counter(cell[:2] for _, cell in networks)
+    stored = [seeds[cell] for cell in set(cells) if cell in seeds]
+    sweeps = [catalog.get(sweep) for sweep in {sweep for sweep, _ in networks}]
+    budgets = [iterations(own_stage(sweep.at(profile).strategy)) / paper_budget(sweep) for sweep in sweeps]
+    return Scope(
+        profile,
+        len(stored) / len(set(cells)),
+        min(stored, default=0),
+        min(budgets, default=0.0),
+        float(np.isin(list(ended), BUDGET_ENDED).mean()) if len(ended) else math.nan,
+        recipe,
     )
