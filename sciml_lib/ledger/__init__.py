@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from sciml_lib.errors import UserError, unknown
-from sciml_lib.ledger import strategies
+from sciml_lib.ledger import convection, families, maps, pendulum, strategies
 from sciml_lib.ledger.contract import Claim, Outcome, Reading, Scope, Settling, Source, Verdict
 
 __all__ = [
@@ -27,13 +27,17 @@ __all__ = [
     "Verdict",
     "claim",
     "claims",
+    "convection",
     "counts",
+    "families",
     "judged",
+    "maps",
+    "pendulum",
     "strategies",
     "verdicts",
 ]
 
-MODULES: tuple[ModuleType, ...] = (strategies,)
+MODULES: tuple[ModuleType, ...] = (convection, maps, families, strategies, pendulum)
 """The modules of claims, in the order of the paper's sections."""
 
 
