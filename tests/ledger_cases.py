@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from sciml_lib.ledger import Outcome
+from sciml_lib.ledger import Outcome, Reading
 
 Gathered = tuple[Any, ...]
 
@@ -57,3 +57,20 @@ def check_contract(
             poorer = outcome(module, gathered, name)
             assert poorer in (Outcome.OPEN, Outcome.AGAINST), (name, poorer)
         assert outcome(module, smoke(name), name) is Outcome.OPEN, name
+
+
+def check_readings(
+    *,
+    perfect: Mapping[str, Reading],
+    equal: Mapping[str, Reading],
+    broken: Mapping[str, Reading],
+    less: Iterable[Mapping[str, Reading]],
+    smoke: Mapping[str, Reading],
+) -> None:
+    """Asserts the contract for some readings at once, where one evidence serves several claims; see :func:`check_contract`."""
+    for name in broken:
+        found = [world[name].outcome for world in (perfect, equal, broken)]
+        assert found == [Outcome.HOLDS, Outcome.OPEN, Outcome.FAILS], (name, found, broken[name])
+        for poorer in less:
+            assert poorer[name].outcome in (Outcome.OPEN, Outcome.AGAINST), (name, poorer[name])
+        assert smoke[name].outcome is Outcome.OPEN, name

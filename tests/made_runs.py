@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from sciml_lib.panels import Panel
+from sciml_lib.regimes import published
 from sciml_lib.sweeps import catalog
 
 Number = Callable[[float, int, int], float]
@@ -103,3 +104,17 @@ def pendulum(
 def rising(at: float, low: float = 1e-7, high: float = 2e-6) -> Number:
     """A training loss of the pendulum that is high from a coefficient on, by the thresholds of Adam."""
     return lambda c, n, s: high if c >= at else low
+
+
+def as_published(model: str, name: str, factor: float = 1.0, hidden: float = 1.0) -> Number:
+    """The values of a published map times a factor, and a number of our own where a line hides them."""
+    values = published.fig1(model)[name].to_series().to_dict()
+    return lambda c, n, s: hidden if np.isnan(values[c, n]) else factor * values[c, n]
+
+
+def less(panel: Panel) -> list[Panel]:
+    """A map of which cells, seeds or the budget are taken away, one after the other; the last one is of the profile smoke."""
+    data = panel.runs
+    spent = data.assign(status=data["status"].where(data["status"] == "", "budget_spent"))
+    cut = [data.isel(n_data=slice(0, None, 2)), data.isel(seed=[0, 1]), data.isel(seed=[0]), spent]
+    return [Panel(one) for one in (*cut, data.assign_attrs(profile="smoke"))]

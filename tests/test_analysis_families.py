@@ -6,29 +6,20 @@ import made_runs
 import numpy as np
 import pytest
 import xarray as xr
-from made_runs import Number
+from made_runs import Number, as_published
 from made_runs import pendulum as made
 from made_runs import rising as steep
 
 from sciml_lib import rollouts
-from sciml_lib.analysis import families, maps, pendulum
-from sciml_lib.analysis.borders import jump
-from sciml_lib.ledger import FAILS, HOLDS, OPEN
-from sciml_lib.ledger.families import sharpness, structure
+from sciml_lib.analysis import families, pendulum
 from sciml_lib.panels import Panel
-from sciml_lib.regimes import Regime, published
+from sciml_lib.regimes import published
 from sciml_lib.sweeps import catalog
 
 
 def cells(values: xr.DataArray) -> dict[tuple[float, int], float]:
     """A map by (coefficient, n_data)."""
     return values.to_series().to_dict()
-
-
-def as_published(model: str, name: str, factor: float, hidden: float) -> Number:
-    """The published values times a factor, and a number of our own where a line hides them."""
-    values = cells(published.fig1(model)[name])
-    return lambda c, n, s: hidden if np.isnan(values[c, n]) else factor * values[c, n]
 
 
 def beside(variant: str, train: float, test: float) -> Panel:
@@ -85,16 +76,18 @@ def test_values_that_are_cut_off_or_hidden_do_not_count() -> None:
 def test_the_ratio_is_that_of_each_coefficient() -> None:
     theirs = as_published("PINODE", "train_loss", 1.0, 1e-6)
     panel = made("adam", lambda c, n, s: theirs(c, n, s) / c, as_published("PINODE", "test_error", 1.0, 1.0))
-    found = families.ratio_by_coefficient(panel, "train_loss")
+    found = families.ratio_along(panel, "train_loss", "coefficient")
     assert found.tolist() == pytest.approx(found.index.tolist()) and len(found) > 4
 
 
-def test_rivals_are_judged_by_one_pair_of_thresholds_and_by_their_own() -> None:
+def test_rivals_are_judged_by_all_thresholds_and_by_their_own() -> None:
     near, far = beside("adam", 1.0, 1.0), beside("lbfgs", 4.0, 1.0)
-    found = families.rivals({"Adam": near, "L-BFGS": far}, near)
-    assert found.loc["Adam", "kappa"] == found.loc["Adam", "own_kappa"] == 1.0
-    assert found.loc["L-BFGS", "kappa"] == pytest.approx(far.with_thresholds_of(near).agreement.kappa)
-    assert found.loc["L-BFGS", "own_kappa"] == pytest.approx(far.agreement.kappa, nan_ok=True)
+    judges = {"Adam": near.thresholds, "L-BFGS": far.thresholds}
+    found = families.rivals({"Adam": near, "L-BFGS": far}, judges)
+    assert found.loc["Adam", ["Adam", "own", "best"]].tolist() == [1.0] * 3
+    assert found.loc["L-BFGS", "Adam"] == pytest.approx(far.with_thresholds_of(near).agreement.kappa)
+    assert found.loc["L-BFGS", "own"] == found.loc["L-BFGS", "L-BFGS"] == pytest.approx(far.agreement.kappa, nan_ok=True)
+    assert found.loc["L-BFGS", "best"] == max(found.loc["L-BFGS", ["Adam", "own"]])
     assert found.loc["L-BFGS", "train_ratio"] == pytest.approx(4.0)
     assert found["threshold"].tolist() == [1.12e-6, 3.2e-7]
     assert found.loc["L-BFGS", "highest"] == pytest.approx(found.loc["Adam", "highest"] / 4, rel=0.2)
@@ -208,56 +201,3 @@ def test_a_median_ratio_can_be_that_of_some_amounts_of_data() -> None:
     base, other = made("adam", steep(99)), made("adam-data", steep(99), lambda c, n, s: 1.0 if n <= 40 else 0.5)
     assert families.median_ratio(other, base, "test_error") == 1.0
     assert families.median_ratio(other, base, "test_error", [20, 40]) == 2.0
-
-
-# --- how sharp a border is -----------------------------------------------------------------------------------
-
-
-def test_a_jump_is_the_median_factor_over_pairs_of_a_low_and_a_high_neighbour() -> None:
-    assert jump(made("adam", steep(8, low=1e-7, high=3e-6))) == pytest.approx(30.0)
-    assert np.isnan(jump(made("adam", steep(99)))) and np.isnan(jump(made("adam", steep(0))))
-    # Upwards: six of the eight pairs by ten, two by eight; and the other way round.
-    upwards = lambda c, n, s: 2e-7 if n < 160 else 2e-6 if c < 12 else 1.6e-6  # noqa: E731
-    assert jump(made("adam", upwards)) == jump(made("adam", lambda c, n, s: upwards(c, 420 - n, s))) == pytest.approx(10.0)
-    falling = made("adam", lambda c, n, s: 2e-6 if c <= 4 else 5e-7)
-    assert jump(falling) == pytest.approx(4.0)
-    # A jump that does not cross the threshold is none, and neither are infinite and missing cells.
-    above = made("adam", lambda c, n, s: 5e-7 if c < 4 else 2e-6 if c < 8 else 2e-3)
-    assert jump(above) == pytest.approx(4.0)
-    lost = made("adam", lambda c, n, s: np.inf if (c, n) == (8.0, 20) else np.nan if (c, n) == (8.0, 40) else steep(8)(c, n, s))
-    assert jump(lost) == pytest.approx(20.0)
-    assert np.isnan(jump(made("adam", lambda c, n, s: 0.0 if c < 8 else 2e-6)))
-
-
-def test_jumps_are_told_by_their_axis() -> None:
-    """Low in the corner of small coefficients and many data: pairs along the coefficient by ten, along the data by twenty."""
-    corner = lambda c, n, s: 1e-7 if c < 8 and n > 160 else 1e-6 * 1.2 if n > 160 else 2e-6  # noqa: E731
-    found = families.sharpness({"a": made("adam", corner), "none": made("adam", steep(99))})
-    assert found.loc["a", ["pairs", "along_pairs"]].tolist() == [8, 4]
-    assert found.loc["a", "along"] == pytest.approx(12.0) and found.loc["a", "factor"] == pytest.approx(16.0)
-    assert found.loc["none", "pairs"] == 0 and np.isnan(found.loc["none", "along"])
-
-
-def test_transitions_are_sharper_or_not_or_cannot_be_judged() -> None:
-    def verdicts(pinn: float, node: float, pinode: float) -> list[str]:
-        return [s.verdict for s in sharpness({"PINN": pinn, "NODE": node, "PINODE": pinode})]
-
-    assert verdicts(50, 10, 20) == [HOLDS, HOLDS]
-    assert verdicts(4, 10, 9) == [FAILS, FAILS] and verdicts(4, 10, 11) == [FAILS, HOLDS]
-    assert verdicts(50, 10, np.nan) == [HOLDS, OPEN] and verdicts(50, np.nan, 20) == [OPEN, OPEN]
-    assert [s.verdict for s in sharpness({"NODE": 10.0, "PINODE": 20.0})] == [OPEN, HOLDS]
-
-
-def test_the_structure_of_the_pendulum_holds_or_falls_and_that_of_the_pinn_stays_open() -> None:
-    three = lambda c, n, s: 9.0 if c < 4 else 0.5  # noqa: E731
-    full = {"n_seeds": 5}
-
-    def verdicts(pinode: Panel) -> list[str]:
-        panels = {"PINN": pinn(lambda *_: 1e-5), "NODE": made("adam", steep(8, 1e-6, 1e-4), three, "node", **full)}
-        panels["PINODE"] = pinode
-        return [s.verdict for s in structure(maps.regime_shares(panels), maps.scale(panels))]
-
-    assert verdicts(made("adam", steep(8), three, **full)) == [HOLDS, OPEN]
-    lost = made("adam", steep(99), three, **full)
-    assert not (lost.labels == Regime.II).any() and verdicts(lost) == [FAILS, OPEN]
-    assert verdicts(made("adam", steep(99), three, n_seeds=2)) == [OPEN, OPEN]

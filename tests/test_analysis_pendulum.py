@@ -12,8 +12,6 @@ from made_runs import rising as steep
 
 from sciml_lib import rollouts
 from sciml_lib.analysis import pendulum
-from sciml_lib.ledger import FAILS, HOLDS, OPEN
-from sciml_lib.ledger.pendulum import statements
 from sciml_lib.panels import Panel
 from sciml_lib.regimes import Thresholds
 from sciml_lib.sweeps import catalog
@@ -127,94 +125,3 @@ def test_gains_are_per_cent_of_the_base() -> None:
     found = pendulum.gains(base, moving)
     assert len(found) == 64 and found["train_loss"].to_numpy() == pytest.approx(60.0)
     assert found["test_error"].median() == pytest.approx(10.0) and found["test_error"].min() == pytest.approx(-25.0)
-
-
-# --- statements ----------------------------------------------------------------------------------------------
-
-CLAIMS = ("expands", "remove", "shrinks", "lowers", "smoother")
-"""A word of each of the paper's statements on the pendulum, in order."""
-
-
-def verdicts(panels: dict[str, Panel], yardstick: Panel | None = None) -> dict[str, str]:
-    found = statements(panels, yardstick or panels["Adam"])
-    assert all(word in statement.claim for word, statement in zip(CLAIMS, found, strict=True))
-    return {word: statement.verdict for word, statement in zip(CLAIMS, found, strict=True)}
-
-
-def level(*coefficients: float, low: float, middle: float, high: float) -> Number:
-    """A training loss that is low, then middle from one coefficient on and high from another on."""
-    first, second = coefficients
-    return lambda c, n, s: high if c >= second else middle if c >= first else low
-
-
-@pytest.fixture
-def five() -> dict[str, Panel]:
-    """Strategies of which all the paper says is true, by the thresholds of each and by those of Adam."""
-    # ALM: low for its own row before 12, for Adam's everywhere but 15. L-BFGS: low for its own before 6, for Adam's before 8.
-    alm = made("alm", level(12, 15, low=1e-9, middle=1e-8, high=2e-6), lambda c, n, s: 2.0 if n == 20 else 0.5)
-    base = made("lbfgs", level(6, 8, low=1e-7, middle=1e-6, high=2e-6), lambda *_: 1.0)
-    cl = made("cl", level(10, 12, low=1.5e-7, middle=3e-7, high=2e-6), lambda c, n, s: 0.4 if n <= 40 else 1.5)
-    return {"Adam": made("adam", steep(8)), "L-BFGS": base, "ALM": alm, "NNCG": made("nncg", steep(8)), "CL": cl}
-
-
-def test_statements_on_the_pendulum_hold_where_both_yardsticks_say_so(five: dict[str, Panel]) -> None:
-    assert verdicts(five) == dict.fromkeys(CLAIMS, HOLDS)
-
-
-def test_statements_tell_their_numbers(five: dict[str, Panel]) -> None:
-    """8 amounts of data a coefficient; ALM has 20 observed states in III."""
-    found = dict(zip(CLAIMS, statements(five, five["Adam"]), strict=True))
-    assert "42 and 24" in found["expands"].found and "49 and 32" in found["expands"].found
-    assert "6 by" in found["remove"].found and "7 by" in found["remove"].found
-    assert "40 and 24" in found["shrinks"].found and "32 and 16" in found["shrinks"].found
-    assert "100 % of the cells" in found["lowers"].found and "by 60 %" in found["lowers"].found
-    assert "20 (Adam), 10 (L-BFGS), 10 (ALM), 20 (NNCG) and 2 (CL)" in found["smoother"].found
-
-
-def test_a_statement_that_one_yardstick_alone_confirms_is_open(five: dict[str, Panel]) -> None:
-    # By Adam's thresholds ALM is no better than L-BFGS, by its own row it is.
-    five["ALM"] = made("alm", level(10, 11, low=1e-9, middle=2e-6, high=2e-6))
-    five["L-BFGS"] = made("lbfgs", level(6, 10, low=1e-7, middle=1e-6, high=2e-6), lambda *_: 1.0)
-    assert verdicts(five)["expands"] == OPEN
-    # And the other way round: its own row is hard to meet, Adam's easy.
-    five["ALM"] = made("alm", level(2, 15, low=1e-9, middle=1e-7, high=2e-6))
-    assert verdicts(five)["expands"] == OPEN
-    five["CL"] = made("cl", level(4, 15, low=1e-7, middle=1e-6, high=2e-6))  # 48 of II by its own, 8 by Adam's; L-BFGS 40, 24
-    assert verdicts(five)["shrinks"] == OPEN
-    five["ALM"] = made("alm", lambda *_: 1e-7, lambda *_: 2.0)  # by its own row all of it is II, by Adam's all III
-    assert verdicts(five)["remove"] == OPEN
-    five["ALM"] = made("alm", lambda *_: 1e-9, lambda *_: 1.5)  # all III by its own row, all I by Adam's
-    assert verdicts(five)["remove"] == OPEN
-
-
-def test_statements_fall_where_neither_yardstick_confirms_them(five: dict[str, Panel]) -> None:
-    five["ALM"] = made("alm", steep(4, low=1e-9), lambda *_: 0.5)  # 16 cells of I, L-BFGS has more; III is gone
-    five["CL"] = made("cl", steep(1, low=1e-9, high=5e-6), lambda c, n, s: 1.2)
-    assert verdicts(five) == {"expands": FAILS, "remove": FAILS, "shrinks": FAILS, "lowers": FAILS, "smoother": OPEN}
-    # As many cells are not more, and not fewer.
-    five["ALM"] = five["CL"] = Panel(five["L-BFGS"].runs)
-    found = verdicts(five)
-    assert (found["expands"], found["shrinks"]) == (FAILS, FAILS)
-
-
-def test_the_test_error_is_lower_where_data_are_few_only_if_most_such_cells_say_so(five: dict[str, Panel]) -> None:
-    half = made("cl", steep(8), lambda c, n, s: 0.5 if n == 20 or n > 40 else 1.5)  # L-BFGS has 1 everywhere
-    assert verdicts(five | {"CL": half})["lowers"] == FAILS
-    more = made("cl", steep(8), lambda c, n, s: 0.5 if n == 20 or c == 1 else 1.5)
-    assert verdicts(five | {"CL": more})["lowers"] == HOLDS
-    long = {name: Panel(p.runs.sel(n_data=[100, 400])) for name, p in five.items()}
-    assert verdicts(long)["lowers"] == OPEN
-    # Runs that diverged with both strategies say nothing.
-    gone = lambda c, n, s: np.inf if c > 1 else 0.5  # noqa: E731
-    both = {"CL": made("cl", steep(8), gone), "L-BFGS": made("lbfgs", steep(8), lambda *cell: 2 * gone(*cell))}
-    assert verdicts(five | both)["lowers"] == HOLDS
-
-
-def test_transitions_of_cl_are_smoother_only_if_no_other_is(five: dict[str, Panel]) -> None:
-    five["CL"] = made("cl", steep(8, low=1e-7, high=1.2e-6))
-    assert verdicts(five)["smoother"] == FAILS  # by a factor of 12; that of ALM is 10
-    alone = {name: p if name == "CL" else made(VARIANTS[name], steep(99, low=1e-9)) for name, p in five.items()}
-    assert verdicts(alone)["smoother"] == OPEN
-    alone["L-BFGS"] = made("lbfgs", steep(8))
-    assert verdicts(alone)["smoother"] == HOLDS
-    assert verdicts(five | {"CL": made("cl", steep(99))})["smoother"] == OPEN

@@ -43,11 +43,6 @@ def test_loss_and_error_must_both_be_those_of_zero() -> None:
         assert physics.at_zero({"a": made(lambda *_, t=train: t, lambda *_, e=test: e)})["zero"].sum() == 0
 
 
-def test_a_strategy_without_warm_up_has_none() -> None:
-    assert physics.warm_up(made(lambda *_: 1e-5, lambda *_: 0.1)) == 2000
-    assert physics.warm_up(Panel(runs("pinn/convection/lbfgs-literal", "laptop", lambda *_: 1e-5, lambda *_: 0.1))) == 0
-
-
 def test_a_constant_passes_the_threshold_of_fast_reactions() -> None:
     found = physics.constant_guess(made(lambda *_: 1e-5, lambda c, n, s: 0.38 if c == 20 else 0.1))
     assert found["constant"][[5.0, 15.0, 30.0]].tolist() == pytest.approx([0.75, 0.40, 0.30], abs=0.015)  # of the protocol

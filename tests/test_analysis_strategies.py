@@ -182,26 +182,6 @@ def test_every_cut_of_the_budget_is_in_the_table(five: dict[str, Panel]) -> None
     assert equal.count("\n| ") == 2 and "| a, b | 48, 48 |" in equal
 
 
-def test_regimes_and_the_runs_behind_them(five: dict[str, Panel]) -> None:
-    found = strategies.regime_shares(five)
-    assert found.loc["L-BFGS"].to_dict() == {"cells": 24, "I": 0.5, "II": 0.5, "III": 0.0, "from": 30.0}
-    assert np.isposinf(strategies.regime_shares({"a": panel("cl", 1e9)}).loc["a", "from"])
-    ended = lambda c, n, s: ("negative_curvature", "line_search_failed")[s] if c == 70 else "budget_spent"  # noqa: E731
-    high = strategies.high_runs({"NNCG": panel("nncg", 50, ended=ended)})
-    assert high.loc["NNCG"].to_dict() == {"runs": 48, "high": 16, "by_budget": 12}
-
-
-def test_labels_by_other_thresholds() -> None:
-    base = panel("lbfgs", 30)
-    found = strategies.other_thresholds({"ALM": panel("alm", 50), "L-BFGS": base}, base)  # 1e-2: low for ALM alone
-    assert found.loc["ALM", ["I", "II", "III"]].tolist() == [24, 0, 0]
-    assert found.loc["ALM", ["I by base", "II by base", "III by base", "changed"]].tolist() == [16, 8, 0, 8]
-    assert found.loc["ALM", "train"] == pytest.approx(8.8, abs=0.02) and found.loc["ALM", "test"] == pytest.approx(
-        0.64, abs=0.01
-    )
-    assert found.loc["L-BFGS", ["train", "test", "changed"]].tolist() == [1, 1, 0]
-
-
 def test_accurate_means_below_the_own_threshold() -> None:
     error = lambda c, n, s: 0.3 if n >= 1000 else 0.9  # noqa: E731
     maps = {"L-BFGS": panel("lbfgs", 99, error), "ALM": panel("alm", 99, error)}  # thresholds 0.434 and 0.278

@@ -13,48 +13,29 @@ runs: str = ""  # folder of stored runs; empty means the repository's own
 # %% tags=["hide-input"]
 import pandas as pd
 from sciml_lib import ledger, prose, report, rollouts, text
-from sciml_lib.analysis import families, maps, pendulum
-from sciml_lib.panels import Panel
+from sciml_lib.analysis import families, maps, pendulum, structure
+from sciml_lib.ledger import Source
+from sciml_lib.ledger.families import CODE, OWN, RAW, TEXT, floor_of
 
 # %load_ext sciml_lib.text
 
-
-def panel(sweep):
-    """The map of one sweep."""
-    return Panel.of(sweep, profile, device, runs, seeds)
-
-
-pinode = {
-    "Adam": panel("pinode/pendulum/adam"),
-    "Adam, no physics": panel("pinode/pendulum/adam-data"),
-    "Adam, text": panel("pinode/pendulum/adam-plain"),
-    "Adam, no factor": panel("pinode/pendulum/adam-unscaled"),
-    "L-BFGS": panel("pinode/pendulum/lbfgs"),
-    "ALM": panel("pinode/pendulum/alm"),
-    "NNCG": panel("pinode/pendulum/nncg"),
-    "NNCG, tight": panel("pinode/pendulum/nncg-tight"),
-    "CL": panel("pinode/pendulum/cl"),
-}
-node = {
-    "Adam": panel("node/pendulum/adam"),
-    "text": panel("node/pendulum/adam-plain"),
-    "angle and velocity": panel("node/pendulum/adam-raw"),
-}
-models = {
-    "PINN": panel("pinn/convection/lbfgs"),
-    "NODE": node["Adam"],
-    "PINODE": pinode["Adam"],
-}
-agreement = families.against_published(models)
+pinn, node, pinode = ledger.families.gather(
+    Source(profile, device, runs, seeds)
+)
+verdicts = ledger.judged(ledger.families, pinn, node, pinode)
+models = {"PINN": pinn, "NODE": node[CODE], "PINODE": pinode["Adam"]}
+nearest = models | {"NODE": node[OWN]}
+agreement = families.against_published(
+    {
+        "PINN": pinn,
+        "NODE": node[CODE],
+        f"NODE, {OWN}": node[OWN],
+        "PINODE": pinode["Adam"],
+    }
+)
+own = agreement.loc[f"NODE, {OWN}"]
 second = families.second_regime(models)
 shares, scale = maps.regime_shares(models), maps.scale(models)
-claims = [
-    *ledger.families.structure(shares, scale),
-    *ledger.families.sharpness(
-        {name: families.jump(one) for name, one in models.items()}
-    ),
-]
-verdicts = [claim.verdict for claim in claims]
 
 # %% tags=["remove-input"] language="markdown"
 # :::{admonition} The answer
@@ -62,25 +43,23 @@ verdicts = [claim.verdict for claim in claims]
 # *The paper says*: PINN, FNO, PINO, NODE and PINODE all show three regimes; physics makes the transitions between them sharper
 # (section 2.2, paper Fig. 1).
 #
-# *We find*: the labels agree with the published ones in {{ agreement.equal.NODE | percent }} of the cells for the NODE and
-# {{ agreement.equal.PINODE | percent }} for the PINODE.
+# *We find*: the labels agree with the published ones in {{ own.equal | percent }} of the cells for the NODE, if an epoch is one
+# pass through a run's own batches, and in {{ agreement.equal.PINODE | percent }} for the PINODE.
 # {% if supported(second.low.NODE > second.cells.NODE / 2 and second.low.PINODE > second.cells.PINODE / 2) %}
 # In both maps most of Regime II has a low test error, and so it has in the published maps.
 # {% endif %}
 #
-# *Outcome*: of {{ claims | length }} statements {{ verdicts.count("holds") | none_or }} hold{{ "s" if verdicts.count("holds") == 1 }},
-# {{ verdicts.count("does not hold") | none_or }} do{{ "es" if verdicts.count("does not hold") == 1 }} not and
-# {{ verdicts.count("cannot be judged") | none_or }} cannot be judged at this scale. The maps of the pendulum have all
+# *Outcome*: of {{ verdicts | length }} claims {{ report.outcomes(verdicts) }}. The maps of the pendulum have all
 # {{ scale.paper_runs.NODE }} runs of the paper's grid each; that of the PINN has {{ scale.runs.PINN }} of
 # {{ scale.paper_runs.PINN }}. FNO and PINO were not run.
 # :::
 
-# %% mystnb={"figure": {"caption": "Regime maps of three model families, in the order of paper Fig. 1: training loss above, test error below, mean over the seeds, each judged by its own row of paper Table 5, with the borders at five heights of their thresholds (solid: training, dashed: test).", "name": "fig-families"}, "image": {"alt": "Six grids in two rows, training loss above and test error below, one column for each of PINN, NODE and PINODE, over the coefficient and the amount of data, with borders and the Roman numerals of the regimes.", "width": "100%"}} tags=["cover"]
-figure = report.maps_figure(models, "Three model families")
+# %% mystnb={"figure": {"caption": "Regime maps of three model families, in the order of paper Fig. 1: training loss above, test error below, mean over the seeds, each judged by its own row of paper Table 5, with the borders at five heights of their thresholds (solid: training, dashed: test). The NODE is trained on each run's own batches, the PINODE as in the released code.", "name": "fig-families"}, "image": {"alt": "Six grids in two rows, training loss above and test error below, one column for each of PINN, NODE and PINODE, over the coefficient and the amount of data, with borders and the Roman numerals of the regimes.", "width": "100%"}} tags=["cover"]
+figure = report.maps_figure(nearest, "Three model families")
 figure
 
 # %% tags=["remove-input"]
-report.source(models.values(), figure)
+report.source(nearest.values(), figure)
 
 # %% [markdown]
 # A PINN learns one solution of one equation. A NODE learns how fast a state changes, from a trajectory that it is shown; a
@@ -102,21 +81,18 @@ figure
 report.source(models["PINODE"], figure)
 
 # %% [markdown]
-# ## The maps agree in shape; the published ones have more of Regime II
+# ## Paper Fig. 1(d) counts a pass through a run's own batches as an epoch
+#
+# How many updates an epoch has, paper and code say differently. In the released code every run has 13, as many as a
+# trajectory of 20 s has batches; the text can be read as one pass through the batches of the run itself. In both the code's
+# learning rate falls by 0.5 per cent after each epoch.
 
-# %% mystnb={"figure": {"caption": "NODE: our maps (above) and the published ones of paper Fig. 1(d) (below), on the published grid and colour scale. The published values were read from the colours of the figure, to about five per cent of the colour range; hatched cells are hidden under a line.", "name": "fig-node"}, "image": {"alt": "Four grids: training loss and test error of our NODE above, the published ones below, in the same colours, each with its borders between the regimes.", "width": "100%"}} tags=["hide-input"]
-figure = models["NODE"].beside_the_published("NODE: ours and published")
+# %% mystnb={"figure": {"caption": "NODE with a run's own batches: our maps (above) and the published ones of paper Fig. 1(d) (below), on the published grid and colour scale. The published values were read from the colours of the figure, to about five per cent of the colour range; hatched cells are hidden under a line.", "name": "fig-node"}, "image": {"alt": "Four grids: training loss and test error of our NODE above, the published ones below, in the same colours, each with its borders between the regimes.", "width": "100%"}} tags=["hide-input"]
+figure = node[OWN].beside_the_published("NODE: ours and published")
 figure
 
 # %% tags=["remove-input"]
-report.source(models["NODE"], figure)
-
-# %% mystnb={"figure": {"caption": "PINODE: our maps with Adam (above) and the published ones of paper Fig. 1(e) (below), on the published grid and colour scale. Marks as above.", "name": "fig-pinode"}, "image": {"alt": "Four grids: training loss and test error of our PINODE above, the published ones below, in the same colours, each with its borders between the regimes.", "width": "100%"}} tags=["hide-input"]
-figure = models["PINODE"].beside_the_published("PINODE: ours and published")
-figure
-
-# %% tags=["remove-input"]
-report.source(models["PINODE"], figure)
+report.source(node[OWN], figure)
 
 # %% tags=["remove-input"]
 equal = [
@@ -144,9 +120,50 @@ published_table = text.tabulated(
     dict.fromkeys(("train_ratio", "test_ratio"), plain)
     | dict.fromkeys(("train_rank", "test_rank"), two),
 )
-growth = families.ratio_by_coefficient(models["NODE"], "train_loss")
+readings = {name: node[name] for name in (CODE, OWN, TEXT)}
+by_kappa = families.against_published(readings)
+along = {
+    axis: pd.DataFrame(
+        {
+            name: families.ratio_along(one, "train_loss", axis)
+            for name, one in readings.items()
+        }
+    )
+    for axis in ("coefficient", "n_data")
+}
+along_tables = [
+    text.tabulated(
+        along[axis].rename("{:g}".format),
+        {name: name for name in readings},
+        head,
+        dict.fromkeys(readings, plain),
+    )
+    for axis, head in (("coefficient", "1/b"), ("n_data", "$N$"))
+]
+reading_table = text.tabulated(
+    by_kappa.assign(
+        labels=[
+            " / ".join(map(str, maps.counts_of(one.labels)))
+            for one in readings.values()
+        ],
+        equal=[
+            f"{round(row.equal * row.n) if row.n else 0} of {row.n:.0f}"
+            for row in by_kappa.itertuples()
+        ],
+    ),
+    {
+        "labels": "I / II / III",
+        "equal": "equal labels",
+        "kappa": "Cohen's kappa",
+        "train_ratio": "published over our training loss",
+        "test_ratio": "published over our test error",
+    },
+    "an epoch",
+    {"kappa": two, "train_ratio": plain, "test_ratio": plain},
+)
+rows = along["n_data"][OWN]
 begins = [
-    "nowhere" if first != first else f"{symbol} = {first:g}"
+    f"{symbol} = {first:g}" if first < 1e9 else "nowhere"
     for symbol, first in zip(shares["symbol"], shares["first"], strict=True)
 ]
 shares_table = text.tabulated(
@@ -165,17 +182,59 @@ shares_table = text.tabulated(
 )
 
 # %% tags=["remove-input"] language="markdown"
-# {% if agreement.n.NODE %}
-# {% if supported(agreement.published_worse.NODE > agreement.published_better.NODE and agreement.published_worse.PINODE > agreement.published_better.PINODE) %}
-# The disagreement has one direction. {{ agreement.published_worse.NODE }} cells of the NODE and
-# {{ agreement.published_worse.PINODE }} of the PINODE are well trained here and under-trained in the published maps;
-# {{ (agreement.published_better.NODE + agreement.published_better.PINODE) | none_or }} the other way round.
+# {{ reading_table }}
+#
+# *As in the code*: 13 updates. *Own batches*: one pass, and the rate falls. *The text*: one pass, and the rate stays.
+# {% if supported(own.kappa > 0.8 > agreement.kappa.NODE and by_kappa.kappa[TEXT] < agreement.kappa.NODE) %}
+#
+# With own batches the NODE has the published label in {{ (own.equal * own.n) | round | int }} of {{ own.n | int }} cells. The code's
+# count leaves {{ agreement.published_worse.NODE }} cells well trained that are under-trained in the published map: it gives short
+# trajectories up to 13 times the updates of a pass. The reading was chosen because it fits; what speaks for it is that no number
+# was tuned, and that the test errors agree as well.
 # {% endif %}
-# {% if growth | length and supported(growth.iloc[-1] > 2 * growth.iloc[0]) %}
-# For the NODE the published training loss over ours grows from {{ growth.iloc[0] | number }} at the strongest damping to
-# {{ growth.iloc[-1] | number }} at the weakest. A factor that depends on the coefficient is no difference of units: the published
-# NODEs were trained otherwise than ours, and no reading that was run reproduces them.
+# {% if rows | length and supported(rows.iloc[0] < 0.8 and rows.iloc[-1] > 1.1) %}
+# The values are not met everywhere. Along the amount of data the correction goes too far: the published training loss is
+# {{ rows.iloc[0] | number }} times ours on the shortest trajectories that can be read and {{ rows.iloc[-1] | number }} times on the
+# longest.
 # {% endif %}
+#
+# :::{dropdown} Evidence: published over our training loss, by damping and by length
+# Ratios are those of the median cell that can be read.
+#
+# {{ along_tables[0] }}
+#
+# {{ along_tables[1] }}
+# :::
+
+# %% [markdown]
+# ## Paper Fig. 1(e) fits the code's count, and has more of Regime II
+
+# %% mystnb={"figure": {"caption": "PINODE: our maps with Adam (above) and the published ones of paper Fig. 1(e) (below), on the published grid and colour scale. Marks as above.", "name": "fig-pinode"}, "image": {"alt": "Four grids: training loss and test error of our PINODE above, the published ones below, in the same colours, each with its borders between the regimes.", "width": "100%"}} tags=["hide-input"]
+figure = models["PINODE"].beside_the_published("PINODE: ours and published")
+figure
+
+# %% tags=["remove-input"]
+report.source(models["PINODE"], figure)
+
+# %% tags=["remove-input"]
+batches = families.kappas(
+    {
+        CODE: pinode["Adam"],
+        OWN: pinode["Adam, own batches"],
+        TEXT: pinode["Adam, the text"],
+    },
+    {},
+).own
+
+# %% tags=["remove-input"] language="markdown"
+# {% if supported(batches[CODE] > batches[OWN] and batches[CODE] > batches[TEXT]) %}
+# For the PINODE it is the other way round: kappa is {{ batches[CODE] | number }} with the code's 13 updates and
+# {{ batches[OWN] | number }} with own batches. So the two panels of the pendulum do not come from one script; their grids differ,
+# too.
+# {% endif %}
+# {% if supported(agreement.published_worse.PINODE > agreement.published_better.PINODE) %}
+# The disagreement that is left has one direction: {{ agreement.published_worse.PINODE }} cells are well trained here and
+# under-trained in the published map, {{ agreement.published_better.PINODE | none_or }} the other way round.
 # {% endif %}
 #
 # :::{dropdown} Evidence: agreement with the published maps
@@ -188,41 +247,43 @@ shares_table = text.tabulated(
 # :::{dropdown} Evidence: size of the regimes
 # {{ shares_table }}
 #
-# A cell is labelled by the mean over its seeds. The Regime II of the PINN has no cell that most of its seeds are in, and is
-# discussed in {doc}`pinn_physics`.
+# A cell is labelled by the mean over its seeds. {doc}`pinn_convection` shows the cells of the PINN whose seeds disagree.
 # :::
 
 # %% [markdown]
 # ## Paper Fig. 1(e) shows the training with Adam
 #
-# The text says that the PINODE of paper Fig. 1 was trained with L-BFGS. Every variant of the PINODE that is stored can be
-# compared with the published map.
+# The text says that the PINODE of paper Fig. 1 was trained with L-BFGS. Every variant of the PINODE in the catalog is a rival,
+# and each is judged by the row of paper Table 5 that serves it best.
 
 # %% tags=["remove-input"]
-rivals = families.rivals(pinode, pinode["Adam"])
+judges = {name: pinode[name].thresholds for name in ("Adam", "L-BFGS")}
+rivals = families.rivals(pinode, judges)
 text.table(
-    rivals.sort_values("kappa", ascending=False),
+    rivals.sort_values("best", ascending=False),
     {
-        "kappa": "kappa, thresholds of Adam",
-        "own_kappa": "kappa, its own thresholds",
-        "threshold": "its $T_\\mathrm{train}$ in paper Table 5",
+        "Adam": "kappa, thresholds of Adam",
+        "L-BFGS": "of L-BFGS",
+        "own": "its own",
         "highest": "its highest training loss",
         "train_ratio": "published over ours: training loss",
         "test_ratio": "published over ours: test error",
     },
     "our map",
-    dict.fromkeys(("kappa", "own_kappa"), two)
+    dict.fromkeys(("Adam", "L-BFGS", "own"), two)
     | dict.fromkeys(("train_ratio", "test_ratio"), plain),
 )
 
 # %% tags=["remove-input"]
-others = rivals.drop(index="Adam")
-best = max(others.kappa.max(), others.own_kappa.max())
+best = rivals.best.drop("Adam").sort_values(ascending=False)
+theirs = float(pinode["Adam"].published["train_loss"].max())
 
 # %% tags=["remove-input"] language="markdown"
-# {% if supported(rivals.kappa.Adam > best) %}
-# The run with Adam has a kappa of {{ rivals.kappa.Adam | number }}; no other comes above {{ best | number }}, whichever
-# thresholds it is judged by. So the published map is that of Adam. (An empty entry: both maps show one label only.)
+# An empty entry: both maps show one label only.
+# {% if supported(rivals.best.Adam > best.iloc[0] and theirs > 2 * rivals.highest["L-BFGS"]) %}
+# Adam has a kappa of {{ rivals.best.Adam | number }}; the next one, {{ best.index[0] }}, has {{ best.iloc[0] | number }}. The
+# training losses say the same: the published ones reach {{ theirs | number }}, those of L-BFGS nowhere
+# {{ rivals.highest["L-BFGS"] | number }}. So the published map is one of Adam.
 # {% endif %}
 
 # %% [markdown]
@@ -374,34 +435,51 @@ steps_table = text.tabulated(
 # ## What the paper claims
 
 # %% tags=["remove-input"]
-text.say(report.statement_table(claims))
+text.say(report.claims_table(verdicts))
 
 # %% tags=["remove-input"]
-jumps = families.sharpness(models)
+steep = {
+    name: structure.rises(one.train, one.thresholds.train, floor_of(one))
+    for name, one in {
+        "PINN": pinn,
+        f"NODE, {CODE}": node[CODE],
+        f"NODE, {OWN}": node[OWN],
+        "PINODE": pinode["Adam"],
+    }.items()
+}
+jumps = pd.DataFrame(
+    {
+        name: {"rows": len(one)} | one.median().to_dict()
+        for name, one in steep.items()
+    }
+).T
 jumps_table = text.tabulated(
     jumps,
     {
-        "pairs": "pairs of cells",
-        "factor": "median factor",
-        "along_pairs": "pairs along the coefficient",
-        "along": "median factor of these",
+        "rows": "rows that cross the border",
+        "factor": "the training loss rises by",
+        "exponent": "above its floor with an exponent of the coefficient of",
     },
     "map",
-    dict.fromkeys(("factor", "along"), plain),
+    dict.fromkeys(("factor", "exponent"), plain) | {"rows": "{:.0f}".format},
+)
+codes, owns = (
+    jumps.factor["PINODE"] > jumps.factor[f"NODE, {name}"]
+    for name in (CODE, OWN)
 )
 
 # %% tags=["remove-input"] language="markdown"
-# Read the two statements on sharpness with caution: they rest on {{ jumps.pairs.min() }} to {{ jumps.pairs.max() }} pairs of
-# neighbouring cells.
-# {% if supported(jumps.along.PINODE > jumps.along.NODE and jumps.factor.PINODE < jumps.factor.NODE) %}
-# Along the coefficient alone, the axis of the claim, the order of NODE and PINODE is the opposite one.
-# {% endif %}
-# {% if supported(shares.most_II.PINN == 0) %}
-# And every pair of the PINN has one of its {{ shares.means_II.PINN | in_words }} cells of Regime II, which most of their seeds are
-# not in.
+# A row holds the cells with one $N$ (or $N_f$), a column those with one coefficient. A claim on the NODE is judged by both counts
+# of updates, and is open where they disagree.
+# {% if supported(codes != owns) %}
+# The claim that physics makes transitions sharper is such a one: beside the code's count the PINODE rises by the larger factor,
+# beside own batches by the smaller one.
 # {% endif %}
 #
-# :::{dropdown} Evidence: pairs of cells across the training border
+# :::{dropdown} Evidence: how steep the training border is
+# Median over the rows, between the two cells on either side of the border. The steps of the grids differ; the exponent allows
+# for that.
+#
 # {{ jumps_table }}
 # :::
 
@@ -414,10 +492,9 @@ jumps_table = text.tabulated(
 #   relative error of the rollout.
 # - *The physics term* carries a factor $\Delta t^2$ in the code and none in the text.
 # - *An epoch* has 13 updates in the code, after each of which the learning rate falls by 0.5 per cent. By the *text* it is one pass
-#   through a run's own batches, and the rate stays.
+#   through a run's own batches, and the rate stays. Paper Fig. 1(d) fits one pass *and* a falling rate.
 #
-# The maps above follow the code. The other readings that were run are compared with them below; their ratios are those of the
-# median cell.
+# All readings that were run are compared below with the code's; their ratios are those of the median cell.
 
 # %% tags=["remove-input"]
 counts = {
@@ -434,7 +511,7 @@ columns = {
     "changed": "labels that change",
     "kappa": "kappa with the published",
 }
-node_readings = families.readings(node["Adam"], node)
+node_readings = families.readings(node[CODE], node)
 pinode_readings = families.readings(
     pinode["Adam"],
     {
@@ -444,7 +521,7 @@ pinode_readings = families.readings(
     },
 )
 node_table, pinode_table = (
-    text.tabulated(frame.rename({"Adam": "*as above*"}), columns, head, counts)
+    text.tabulated(frame.rename({"Adam": CODE}), columns, head, counts)
     for head, frame in (("NODE", node_readings), ("PINODE", pinode_readings))
 )
 shortest = families.median_ratio(
@@ -454,19 +531,14 @@ shortest = families.median_ratio(
     pinode["Adam"].runs["n_data"].values[:2],
 )
 sphere, raw = (
-    int((one.train > node["Adam"].thresholds.train).sum())
-    for one in (node["Adam"], node["angle and velocity"])
+    int((one.train > node[CODE].thresholds.train).sum())
+    for one in (node[CODE], node[RAW])
 )
 
 # %% tags=["remove-input"] language="markdown"
-# {% if node_readings.kappa.text == node_readings.kappa.text and supported(node_readings.kappa.text < node_readings.kappa.Adam < 0.9) %}
-# Neither reading of the NODE reproduces its published map. The two differ from each other in the updates and in the learning
-# rate at once; a run's own batches with a falling rate were not run, and are the first to try (exercise 1).
-# {% endif %}
 # {% if supported(raw == 0 and sphere > 0) %}
-#
-# A NODE that sees angle and velocity has a loss {{ (1 / node_readings.loss["angle and velocity"]) | whole }} times smaller. On the
-# sphere {{ sphere }} of {{ node["Adam"].train.size }} cells are above the training threshold, on angle and velocity none. The two
+# A NODE that sees angle and velocity has a loss {{ (1 / node_readings.loss[RAW]) | whole }} times smaller. On the
+# sphere {{ sphere }} of {{ node[CODE].train.size }} cells are above the training threshold, on angle and velocity none. The two
 # losses have other units, but the second stays far below: the Regime II of the NODE belongs to its representation.
 # {% endif %}
 #
@@ -530,36 +602,18 @@ families_table = text.tabulated(
 # ## Try it
 
 # %% tags=["remove-input"]
-everything = [models["PINN"], *node.values(), *pinode.values()]
+everything = [pinn, *node.values(), *pinode.values()]
 text.say(report.commands("model_families", everything))
 
 # %% [markdown]
 # ## Exercises
 #
-# 1. Train the map of the NODE with a run's own batches and the falling learning rate, and compare it with paper Fig. 1(d).
+# 1. By which count of updates does a NODE with 70 observed states get more of them in 600 epochs, and by what factor?
 #
 # :::{dropdown} Answer
-# ```python
-# from dataclasses import replace
-#
-# import sciml_lib
-# from sciml_lib.panels import Panel
-# from sciml_lib.strategies import Strategy
-# from sciml_lib.sweeps import catalog
-#
-# stored = catalog.get("node/pendulum/adam")
-# stage = replace(stored.strategy.stages[0], updates=None)
-# sweep = replace(
-#     stored, id="node/pendulum/own-batches", strategy=Strategy((stage,))
-# )
-# sciml_lib.run(sweep, "laptop", runs="own-runs", seeds=3)
-# own = Panel.of(sweep, "laptop", runs="own-runs", seeds=3)
-# print(own.agreement.sentence)
-# ```
-#
-# Make the folder `own-runs` first. Short trajectories have fewer batches, so they get fewer updates than in the stored map, and their
-# loss stays higher. Set the kappa beside that of the stored map. This reading is not among the stored runs; therefore nothing is
-# concluded from it here.
+# 70 states make 69 steps, which fill three batches of 32. A pass has three updates, the code's epoch 13: over four times as many.
+# With the longest trajectory there are 12 batches, and the two counts hardly differ. Therefore the two readings differ most where
+# data are few.
 # :::
 #
 # 2. Show that the floor of the training loss is half of the mean squared error of Euler's step.

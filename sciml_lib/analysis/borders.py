@@ -167,26 +167,3 @@ def _beyond(here: dict[str, float] | None, base: dict[str, float] | None, grid: 
     if low > base_high and cells_apart(grid, low, base_high) >= RESOLUTION:
         return 1
     return -1 if high < base_low and cells_apart(grid, high, base_low) >= RESOLUTION else 0
-
-
-def jumps(panel: Panel) -> pd.DataFrame:
-    """By what factor the training loss rises across the training border, between neighbouring cells.
-
-    Neighbours along either axis count if one of them is low and the other is high.
-
-    Returns:
-        One row a pair: the ``axis`` along which they are neighbours, and the ``factor``.
-    """
-    train, level = panel.train.values, panel.thresholds.train
-    found = []
-    for axis, (a, b) in {"coefficient": (train[1:], train[:-1]), "n_data": (train[:, 1:], train[:, :-1])}.items():
-        across = ((a <= level) & (b > level)) | ((b <= level) & (a > level))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.maximum(a, b) / np.minimum(a, b)
-        found += [(axis, factor) for factor in ratio[across & np.isfinite(ratio)].tolist()]
-    return pd.DataFrame(found, columns=["axis", "factor"])
-
-
-def jump(panel: Panel) -> float:
-    """The factor of the median pair of :func:`jumps`; NaN if there is none."""
-    return float(jumps(panel)["factor"].median())

@@ -10,11 +10,10 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from sciml_lib import rollouts
-from sciml_lib.analysis.borders import jump, jumps
+from sciml_lib import regimes, rollouts
 from sciml_lib.analysis.maps import counts_of, runs_of
 from sciml_lib.panels import Panel
-from sciml_lib.regimes import REGIMES, Regime
+from sciml_lib.regimes import REGIMES, Regime, Thresholds
 
 QUANTITIES = ("train_loss", "test_error")
 """The two numbers of a published map."""
@@ -84,31 +83,48 @@ def legible(panel: Panel, quantity: str) -> pd.DataFrame:
     return both[np.isfinite(both["ours"]) & (both["published"] > 0)]
 
 
-def ratio_by_coefficient(panel: Panel, quantity: str) -> pd.Series:
-    """The median of published over ours at each coefficient."""
+def ratio_along(panel: Panel, quantity: str, axis: str) -> pd.Series:
+    """The median of published over ours at each value of an axis, coefficient or n_data."""
     both = legible(panel, quantity)
-    return (both["published"] / both["ours"]).groupby("coefficient").median()
+    return (both["published"] / both["ours"]).groupby(axis).median()
 
 
-def rivals(panels: Mapping[str, Panel], base: Panel) -> pd.DataFrame:
+def rivals(panels: Mapping[str, Panel], judges: Mapping[str, Thresholds]) -> pd.DataFrame:
     """Which of several maps of one family is nearest to the published one.
 
     Args:
         panels: the maps.
-        base: the map whose thresholds judge them all.
+        judges: thresholds that all of them, and the published map, are judged by beside those of each one's own row.
 
     Returns:
-        For each map: ``kappa`` with the published labels by the common thresholds and by its own (``own_kappa``), its own
-        training ``threshold``, its ``highest`` training loss, and ``train_ratio`` and ``test_ratio``, see
-        :func:`against_published`.
+        For each map: ``kappa`` with the published labels by the thresholds of each judge (a column with the judge's name) and
+        by its ``own``, the ``best`` of them (NaN where two maps show one label only), its own training ``threshold``, its
+        ``highest`` training loss, and the median of published over ours of the training loss and of the test error
+        (``train_ratio``, ``test_ratio``), see :func:`against_published`.
     """
-    common = {name: panel.with_thresholds_of(base) for name, panel in panels.items()}
-    found = against_published(common)[["kappa", "train_ratio", "test_ratio"]]
+    found = kappas(panels, judges)
     return found.assign(
-        own_kappa=[panel.agreement.kappa for panel in panels.values()],
+        best=found.max(axis=1),
         threshold=[panel.thresholds.train for panel in panels.values()],
         highest=[float(panel.train.max()) for panel in panels.values()],
-    )
+    ).join(against_published(panels)[["train_ratio", "test_ratio"]])
+
+
+def kappas(panels: Mapping[str, Panel], judges: Mapping[str, Thresholds]) -> pd.DataFrame:
+    """Cohen's kappa of each map with the published labels, by the thresholds of each judge and by its ``own``."""
+    found, read = {}, {}
+    for name, panel in panels.items():
+        levels = {**judges, "own": panel.thresholds}
+        for level in levels.values():
+            if level not in read:
+                read[level] = regimes.published.labels(panel.published, level)
+        found[name] = {
+            judge: regimes.agreement(
+                regimes.label(panel.train, panel.test, level), read[level]["label"], read[level]["legible"]
+            ).kappa
+            for judge, level in levels.items()
+        }
+    return pd.DataFrame.from_dict(found, orient="index", dtype=float)
 
 
 def second_regime(panels: Mapping[str, Panel]) -> pd.DataFrame:
@@ -198,21 +214,6 @@ def median_ratio(panel: Panel, base: Panel, quantity: str, n_data: Any = None) -
     """Median over the cells of a panel's seed mean over that of another; with ``n_data`` over these amounts of data alone."""
     ratio = panel.seeded(quantity).mean("seed") / base.seeded(quantity).mean("seed")
     return float((ratio if n_data is None else ratio.sel(n_data=n_data)).median())
-
-
-def sharpness(panels: Mapping[str, Panel]) -> pd.DataFrame:
-    """The jumps of several maps.
-
-    Returns:
-        For each map: the number of ``pairs`` and the ``factor`` of the median one, and the same along the coefficient alone
-        (``along_pairs``, ``along``).
-    """
-    found = {}
-    for name, panel in panels.items():
-        all_pairs = jumps(panel)
-        along = all_pairs.loc[all_pairs["axis"] == "coefficient", "factor"]
-        found[name] = {"pairs": len(all_pairs), "factor": jump(panel), "along_pairs": len(along), "along": along.median()}
-    return pd.DataFrame.from_dict(found, orient="index")
 
 
 def _rank(a: Any, b: Any) -> float:

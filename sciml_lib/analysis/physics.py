@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 
 from sciml_lib.analysis.constants import NEAR, constant_error, constant_loss
-from sciml_lib.optim import Adam, Status
+from sciml_lib.analysis.maps import ended_early
+from sciml_lib.optim import Status
 from sciml_lib.panels import Panel
 from sciml_lib.regimes import Regime
-
-EARLY = 100
-"""A run whose L-BFGS made at most so many iterations has hardly left its warm-up."""
 
 
 def equations(panels: Mapping[str, Panel]) -> pd.DataFrame:
@@ -43,8 +41,8 @@ def at_zero(panels: Mapping[str, Panel]) -> pd.DataFrame:
 
     Returns:
         For each map: the training loss of the constant (``level``), the training ``threshold``, the ``runs`` in cells of II,
-        those of them that are at ``zero`` within 5 per cent, and of these the ones of which L-BFGS made at most 100
-        iterations (``early``) and the ones whose line search found no lower point (``stalled``).
+        those of them that are at ``zero`` within 5 per cent, and of these the ones that ended within 100 iterations of
+        their warm-up (``early``) and the ones whose line search found no lower point (``stalled``).
     """
     found = {}
     for name, panel in panels.items():
@@ -57,16 +55,10 @@ def at_zero(panels: Mapping[str, Panel]) -> pd.DataFrame:
             "threshold": panel.thresholds.train,
             "runs": int((np.isfinite(test) & under).sum()),
             "zero": int(zero.sum()),
-            "early": int((zero & (panel.seeded("iterations") <= warm_up(panel) + EARLY)).sum()),
+            "early": int((zero.values & ended_early(panel)).sum()),
             "stalled": int((zero & (panel.seeded("status") == Status.LINE_SEARCH_FAILED.label)).sum()),
         }
     return pd.DataFrame.from_dict(found, orient="index")
-
-
-def warm_up(panel: Panel) -> int:
-    """The steps of Adam that a strategy begins with; they are counted among a run's iterations."""
-    first = panel.plan.strategy.stages[0]
-    return first.steps if isinstance(first, Adam) else 0
 
 
 def constant_guess(panel: Panel, value: float = 1.0) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Maps of several training strategies side by side: their budgets, their regimes, and two variants of what is trained."""
+"""Maps of several training strategies side by side: their budgets, their accuracy, and two variants of what is trained."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import xarray as xr
 from sciml_lib import regimes
 from sciml_lib.analysis.borders import has
 from sciml_lib.optim import LBFGS, NNCG, Status
-from sciml_lib.panels import Panel, onset
-from sciml_lib.regimes import REGIMES, Regime, shares
+from sciml_lib.panels import Panel
+from sciml_lib.regimes import Regime
 from sciml_lib.strategies import AugmentedLagrangian, Curriculum, MiniBatchAdam, RoPINN, Stage, Strategy
 from sciml_lib.sweeps.spec import Sweep
 from sciml_lib.sweeps.table2 import TABLE_2_LBFGS
@@ -70,59 +70,6 @@ def iterations(stage: Stage | Curriculum) -> int:
     if isinstance(stage, Curriculum):
         return stage.n_stages * stage.solver.max_iterations
     return stage.steps if isinstance(stage, NNCG) else stage.max_iterations
-
-
-def regime_shares(panels: Mapping[str, Panel]) -> pd.DataFrame:
-    """How large each regime is in each map.
-
-    Returns:
-        For each map its ``cells``, the shares ``I``, ``II`` and ``III`` of them, and the first coefficient ``from`` which a
-        cell is in II, infinite if there is none.
-    """
-    rows = {}
-    for name, panel in panels.items():
-        share, first = shares(panel.labels), [c for c in onset(panel.labels).values() if np.isfinite(c)]
-        rows[name] = {
-            "cells": int((panel.labels != Regime.MISSING).sum()),
-            **{r.numeral: share[r] for r in REGIMES},
-            "from": min(first, default=np.inf),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def high_runs(panels: Mapping[str, Panel]) -> pd.DataFrame:
-    """How many runs of each map have a high training loss by themselves, and whether they could have gone on.
-
-    Returns:
-        For each map its stored ``runs``, of these ``high`` (training loss above the threshold), and of these ``by_budget``
-        (ended because their budget was used up).
-    """
-    rows = {}
-    for name, panel in panels.items():
-        status, high = panel.seeded("status").values, (panel.seeded("train_loss") > panel.thresholds.train).values
-        spent = np.isin(status, BUDGET_ENDED)
-        rows[name] = {"runs": int((status != "").sum()), "high": int(high.sum()), "by_budget": int((high & spent).sum())}
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def other_thresholds(panels: Mapping[str, Panel], base: Panel) -> pd.DataFrame:
-    """Maps judged by the thresholds of their own row of Table 5 and by those of another map.
-
-    Returns:
-        For each map the ratios ``train`` and ``test`` of its own thresholds to the other's, its cells ``I``, ``II``, ``III``
-        by its own, ``I by base`` ... by the other's, and how many cells ``changed`` their regime.
-    """
-    rows = {}
-    for name, panel in panels.items():
-        again = panel.with_thresholds_of(base).labels
-        rows[name] = {
-            "train": panel.thresholds.train / base.thresholds.train,
-            "test": panel.thresholds.test / base.thresholds.test,
-            **{r.numeral: int((panel.labels == r).sum()) for r in REGIMES},
-            **{f"{r.numeral} by base": int((again == r).sum()) for r in REGIMES},
-            "changed": int((again != panel.labels).sum()),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def errors_at(panels: Mapping[str, Panel], coefficient: float) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from typing import Any
 from sciml_lib.errors import UserError, unknown
 from sciml_lib.ledger import (
     barrier,
+    convection,
     families,
     flatness,
     jumps,
@@ -40,6 +41,7 @@ __all__ = [
     "Verdict",
     "barrier",
     "claims",
+    "convection",
     "counts",
     "families",
     "flatness",
@@ -58,7 +60,7 @@ __all__ = [
 ]
 
 MODULES: tuple[ModuleType, ...] = (
-    *(maps, families, strategies, pendulum),
+    *(convection, families, maps, strategies, pendulum),
     *(surfaces, spectra, sharpness, flatness, barrier, jumps),
 )
 """The modules of claims, in the order of the paper's sections."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,6 +21,7 @@ from sciml_lib.analysis.strategies import BUDGET_ENDED, iterations, own_stage, p
 from sciml_lib.panels import Panel
 from sciml_lib.prose import counted, listed, percent
 from sciml_lib.regimes import Regime
+from sciml_lib.strategies import MiniBatchAdam
 from sciml_lib.studies import Results
 from sciml_lib.sweeps import catalog
 
@@ -286,12 +287,17 @@ def scope_of(
     parts = [
         _scope(panel, cells, (against or {}).get(panel.sweep)) for panel in ([panels] if isinstance(panels, Panel) else panels)
     ]
-    cut = [part.by_budget for part in parts if part.by_budget == part.by_budget]
+    return least(parts)
+
+
+def least(scopes: Sequence[Scope]) -> Scope:
+    """What several scopes have in common: of each number the least, and the most of the runs that ended by their budget."""
+    cut = [scope.by_budget for scope in scopes if scope.by_budget == scope.by_budget]
     return Scope(
-        parts[0].profile,
-        min(part.cells for part in parts),
-        min(part.seeds for part in parts),
-        min(part.budget for part in parts),
+        scopes[0].profile,
+        min(scope.cells for scope in scopes),
+        min(scope.seeds for scope in scopes),
+        min(scope.budget for scope in scopes),
         max(cut, default=math.nan),
     )
 
@@ -306,12 +312,16 @@ def _scope(panel: Panel, cells: Collection[tuple[float, int]], against: np.ndarr
         against = (panel.seeded("train_loss") > panel.thresholds.train).values
     failing = status[against & inside[..., None] & (status != "")]
     seeds = (status != "").sum(axis=-1)[stored]
+    stage = own_stage(panel.plan.strategy)
+    budget = iterations(stage) / paper_iterations(panel)
+    # Mini-batches have no end of their own: all of the paper's epochs are the recipe, and cut nothing off.
+    complete = isinstance(stage, MiniBatchAdam) and budget >= 1
     return Scope(
         panel.runs.attrs["profile"],
         stored.sum() / len(wanted),
         int(seeds.min()) if seeds.size else 0,
-        iterations(own_stage(panel.plan.strategy)) / paper_iterations(panel),
-        float(np.isin(failing, BUDGET_ENDED).mean()) if failing.size else math.nan,
+        budget,
+        float(np.isin(failing, BUDGET_ENDED).mean()) if failing.size and not complete else math.nan,
     )
 
 

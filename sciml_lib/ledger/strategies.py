@@ -8,14 +8,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from sciml_lib.analysis import maps
 from sciml_lib.analysis.borders import BASE, RESOLUTION, amounts, at, cells_apart, has, published_at, returns, shift, unbounded
 from sciml_lib.analysis.newton import MEASURES, WORSE, Gain
 from sciml_lib.analysis.strategies import BUDGET_ENDED
 from sciml_lib.ledger.contract import Claim, Reading, Readings, Scope, Settling, Source, scope_of, unread
+from sciml_lib.ledger.maps import REGIMES_TEST, three_regimes
 from sciml_lib.panels import Panel
 from sciml_lib.prose import listed, number, part_of, percent
-from sciml_lib.regimes import REGIMES, Regime
+from sciml_lib.regimes import Regime
 
 TITLE = "Training strategies on the convection equation (section 2.4)"
 CHAPTER = "regimes/pinn_strategies"
@@ -44,7 +44,7 @@ CLAIMS = (
     *(
         _claim(
             f"regimes-{variant}", f"Fig. 3({letter})", f"with {name} the three regimes remain", "the whole map",
-            "each regime has a cell that most of its seeds are in", f"pinn/convection/{variant}", seeds=3,
+            REGIMES_TEST, f"pinn/convection/{variant}", seeds=3,
         )
         for letter, (name, variant) in zip("abcde", PANELS.items(), strict=True)
     ),
@@ -143,20 +143,6 @@ def place(crossing: float, low_again: bool) -> str:
         return "not run"
     where = f"{crossing:.3g}" if np.isfinite(crossing) else "nowhere" if crossing > 0 else "below the map"
     return where + (r" \*" if low_again else "")
-
-
-def three_regimes(panel: Panel) -> Reading:
-    """Whether a map has all three regimes, each in a cell that most of its seeds are in."""
-    most = maps.majority(panel)
-    counts = {regime.numeral: int((most == regime).sum()) for regime in REGIMES}
-    text = f"most seeds of a cell are in {listed(f'{name} in {n}' for name, n in counts.items())} cells"
-    lost = [name for name, n in counts.items() if not n]
-    if lost:
-        text += f": none in {listed(lost)}"
-    # A regime that single seeds are in is neither there nor gone.
-    own = maps.seed_labels(panel)
-    doubtful = any(bool((own == regime).any()) for regime in REGIMES if regime.numeral in lost)
-    return Reading(text, not lost, scope_of(panel), units=sum(counts.values()), clear=not doubtful)
 
 
 def _rows(panel: Panel, least: int) -> tuple[list[int], set[tuple[float, int]]]:
