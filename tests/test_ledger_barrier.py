@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import pytest
-from ledger_cases import check_contract, outcomes
+from ledger_cases import check_contract, outcome
 from made_landscapes import Ends, attrs, pair, steps
 
 from sciml_lib import ledger
@@ -113,8 +113,9 @@ def test_a_pair_that_is_not_the_papers_decides_nothing() -> None:
     gathered = world(own([REFINED, REFINED, ACCURATE], [FLAT, FLAT, WALL], cell=CELLS[1]))
     reading = module.read(*gathered)["barrier-none"]
     assert (reading.units, reading.right, reading.clear) == (2, True, True) and reading.outcome is Outcome.OPEN
-    found = outcomes(module, world(own([REFINED] * 3, cell=CELLS[1])))
-    assert found["barrier-none"] is Outcome.SUGGESTS and found["barrier-refines"] is Outcome.OPEN
+    other_cell = world(own([REFINED] * 3, cell=CELLS[1]))
+    assert outcome(module, other_cell, "barrier-none") is Outcome.SUGGESTS
+    assert outcome(module, other_cell, "barrier-refines") is Outcome.OPEN
 
 
 # --- jumps ----------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from ledger_cases import Gathered, check_contract, once, outcomes
+from ledger_cases import Gathered, check_contract, once, outcome
 from made_studies import EVEN, WIDE, Nodes
 from made_studies import spectra as made
 
@@ -78,13 +78,13 @@ def test_every_claim_can_come_out_in_every_way() -> None:
 def test_a_criterion_that_was_never_tried_finds_no_peak_and_no_absence() -> None:
     for right in (True, False):
         results, ended, _ = world((right,) * 3)
-        assert outcomes(spectra, (results, ended))["spectra-no-peak"] is Outcome.OPEN
-        assert outcomes(spectra, (results, ended, 2.0))["spectra-no-peak"] is Outcome.OPEN  # it does not see that one
+        assert outcome(spectra, (results, ended), "spectra-no-peak") is Outcome.OPEN
+        assert outcome(spectra, (results, ended, 2.0), "spectra-no-peak") is Outcome.OPEN  # it does not see that one
 
 
 def test_what_float32_takes_for_zero_need_not_be() -> None:
-    assert outcomes(spectra, world((False,) * 3, double=False))["spectra-directions"] is Outcome.OPEN
-    assert outcomes(spectra, world((True,) * 3, double=False))["spectra-directions"] is Outcome.HOLDS
+    assert outcome(spectra, world((False,) * 3, double=False), "spectra-directions") is Outcome.OPEN
+    assert outcome(spectra, world((True,) * 3, double=False), "spectra-directions") is Outcome.HOLDS
 
 
 def test_a_width_that_hides_every_peak_proves_nothing() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from ledger_cases import check_contract, outcomes
+from ledger_cases import check_contract, outcome
 from made_landscapes import EASY, FAR, HARD, MILD, RADIUS, STIFF, N, bowl, item, pits, results
 
 from sciml_lib.ledger import Outcome
@@ -102,10 +102,10 @@ def test_basins_on_a_grid_that_steps_over_the_valley_decide_nothing() -> None:
 def test_an_order_that_a_factor_of_the_equation_turns_round_is_not_decided() -> None:
     """Between the two coefficients lies a factor of nine in their squares."""
     gathered = world(sharp(1e4, 1.1e4, 1.2e4), sharp(2e4, 2.1e4, 2.2e4))((MILD, STIFF), "laptop")
-    assert outcomes(module, gathered)["surfaces-sharper"] is Outcome.OPEN
+    assert outcome(module, gathered, "surfaces-sharper") is Outcome.OPEN
     assert module.read(*gathered)["surfaces-sharper"].right is None
 
 
 def test_two_seeds_of_each_suggest() -> None:
     gathered = fewer(world([FUNNEL] * 3, [PLATEAU] * 3)((MILD, STIFF), "laptop"), seeds=2)
-    assert outcomes(module, gathered)["surfaces-plateau"] is Outcome.SUGGESTS
+    assert outcome(module, gathered, "surfaces-plateau") is Outcome.SUGGESTS

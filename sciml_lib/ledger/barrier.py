@@ -16,6 +16,8 @@ from sciml_lib.studies import Results
 from sciml_lib.studies.curves import PAPER_CELL, TARGET
 from sciml_lib.sweeps import catalog
 
+TITLE = "Barriers (appendix F.4)"
+
 FEWEST = 3
 """So many pairs, networks or cells at least: as many as the contract asks seeds of."""
 

@@ -18,6 +18,8 @@ from sciml_lib.studies.cells import REACTION_DIFFUSION
 from sciml_lib.studies.trajectories import warm_up
 from sciml_lib.sweeps.spec import Cell
 
+TITLE = "Deceptive flatness (section 2.5, appendix F.2)"
+
 HARD = 15.0
 """From this coefficient on the paper finds deceptive flatness."""
 

@@ -10,6 +10,8 @@ from sciml_lib.prose import counted, number, percent
 from sciml_lib.studies import Results
 from sciml_lib.studies.jumps import RATES
 
+TITLE = "Jumps between basins (appendix F.3)"
+
 CHANCE = 0.05
 """A difference that chance alone gives more often than this is within its noise: the usual five per cent."""
 

@@ -15,6 +15,8 @@ from sciml_lib.regimes import Regime
 from sciml_lib.studies import Results
 from sciml_lib.studies.cells import CONVECTION
 
+TITLE = "Deceptive sharpness (section 2.5, appendix F.1)"
+
 COUPLED = 0.5
 """From this rank correlation on two numbers go together: Cohen's mark for a large correlation."""
 

@@ -19,6 +19,8 @@ from sciml_lib.studies.base import Network
 from sciml_lib.studies.cells import CONVECTION, REACTION_DIFFUSION
 from sciml_lib.sweeps.spec import Cell
 
+TITLE = "Spectra of Hessians (section 2.5, appendices F.2 and F.5)"
+
 OUTLIER, FAR_OUTLIER = 1e3, 1e4
 """The two sizes that section 2.5.1 names."""
 

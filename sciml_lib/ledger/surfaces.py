@@ -18,6 +18,8 @@ from sciml_lib.studies.cells import CONVECTION, REACTION_DIFFUSION
 from sciml_lib.sweeps import catalog
 from sciml_lib.sweeps.table2 import TABLE_2_LBFGS
 
+TITLE = "Loss surfaces (section 2.5, appendix F.2)"
+
 NARROW, LARGE = 0.1, 0.5
 """A narrow valley takes less than this share of the square, a large plain more than that. Our choice."""
 
