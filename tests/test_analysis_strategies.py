@@ -1,4 +1,4 @@
-"""Borders, budgets and Newton steps of several strategies, and the statements on them, on maps whose truth is known."""
+"""Borders, budgets and Newton steps of several strategies, on maps whose truth is known."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from made_runs import runs, steep
 import sciml_lib
 from sciml_lib import panels, report
 from sciml_lib.analysis import borders, newton, strategies
-from sciml_lib.ledger import FAILS, HOLDS, OPEN
-from sciml_lib.ledger.strategies import newton_statements, place, statements
+from sciml_lib.ledger.strategies import place
 from sciml_lib.panels import Panel
 from sciml_lib.regimes import Regime
 
@@ -37,64 +36,6 @@ def five() -> dict[str, Panel]:
     places = {"ropinn": 70, "lbfgs": 30, "alm": 70, "nncg": 30, "cl": 70}
     made = {NAMES[v]: alm(at) if v == "alm" else panel(v, at) for v, at in places.items()}
     return {name: p.restricted_to(made["ALM"]) for name, p in made.items()}
-
-
-def verdicts(five: dict[str, Panel]) -> dict[str, str]:
-    return {s.claim: s.verdict for s in statements(five)}
-
-
-# --- statements ----------------------------------------------------------------------------------------------
-
-
-def test_statements_hold_where_the_runs_say_so(five: dict[str, Panel]) -> None:
-    found = verdicts(five)
-    assert found["the training border of L-BFGS lies at about β = 25"] == HOLDS  # between 20 and 30
-    assert found["CL has a training border comparable to that of ALM"] == HOLDS
-    assert found["RoPINN moves the training border to larger β than L-BFGS"] == HOLDS
-    assert found["at β = 30 ALM needs 5,000 points or more to be accurate"] == FAILS  # accurate with 100 already
-    assert found["at β = 30 CL is accurate with 1,000 points"] == HOLDS
-    five["ALM"] = alm(50, high=0.05)
-    assert verdicts(five)["the training border of ALM lies at about β = 50"] == HOLDS
-
-
-def test_25_is_not_50(five: dict[str, Panel]) -> None:
-    """A border between 30 and 50 is near neither, as far as the grid can tell."""
-    five["L-BFGS"] = panel("lbfgs", 50).restricted_to(five["ALM"])  # crosses near 38
-    five["ALM"] = alm(50)
-    found = verdicts(five)
-    assert found["the training border of L-BFGS lies at about β = 25"] == FAILS
-    assert found["the training border of ALM lies at about β = 50"] == FAILS
-
-
-def test_statements_fall_where_the_runs_say_otherwise(five: dict[str, Panel]) -> None:
-    five["L-BFGS"] = panel("lbfgs", 70).restricted_to(five["ALM"])
-    five["ALM"] = alm(20, lambda *_: 0.9)
-    five["CL"] = panel("cl", 70, lambda c, n, s: 0.9)
-    five["RoPINN"] = panel("ropinn", 20)
-    found = verdicts(five)
-    assert found["CL has a training border comparable to that of ALM"] == FAILS
-    assert found["RoPINN moves the training border to larger β than L-BFGS"] == FAILS
-    assert found["at β = 30 ALM needs 5,000 points or more to be accurate"] == OPEN  # not accurate, and 5,000 was not run
-    assert found["at β = 30 CL is accurate with 1,000 points"] == FAILS
-
-
-def test_what_was_not_run_cannot_be_judged(five: dict[str, Panel]) -> None:
-    cut = {name: Panel(p.runs.sel(n_data=[100, 500], coefficient=[5.0, 10.0])) for name, p in five.items()}
-    assert list(verdicts(cut).values()) == [OPEN] * 6
-    nowhere = {NAMES[v]: panel(v, 1e9) for v in ("lbfgs", "alm", "cl", "ropinn")}
-    found = verdicts({name: p.restricted_to(nowhere["ALM"]) for name, p in nowhere.items()})
-    assert found["CL has a training border comparable to that of ALM"] == OPEN  # both beyond the map
-    assert found["RoPINN moves the training border to larger β than L-BFGS"] == OPEN
-
-
-def test_accuracy_needs_a_pass_where_it_is_claimed() -> None:
-    """A paper profile in which nothing passes does not show that 5,000 points are enough."""
-    five = {NAMES[v]: panel(v, 30) for v in ("lbfgs", "cl", "ropinn")}
-    name = "at β = 30 ALM needs 5,000 points or more to be accurate"
-    five["ALM"] = Panel(runs("pinn/convection/alm", "paper", lambda *_: 1e-5, lambda c, n, s: 0.9))
-    assert verdicts(five)[name] == OPEN
-    five["ALM"] = Panel(runs("pinn/convection/alm", "paper", lambda *_: 1e-5, lambda c, n, s: 0.9 if n < 5000 else 0.1))
-    assert verdicts(five)[name] == HOLDS
 
 
 # --- borders -------------------------------------------------------------------------------------------------
@@ -234,10 +175,6 @@ def improved(ended=lambda c, n, s: "line_search_failed" if c >= 30 else "budget_
 BEFORE = panel("nncg-base", 30, lambda c, n, s: 0.1)
 
 
-def judged(method: Panel, base: Panel = BEFORE) -> list[str]:
-    return [s.verdict for s in newton_statements(newton.Gain(base, method))]
-
-
 def test_improvement_by_regime_of_the_base() -> None:
     found = newton.by_regime(newton.Gain(BEFORE, improved()))
     assert list(found.index) == ["I", "II"] and found["cells"].tolist() == [12, 12] and found["runs"].tolist() == [24, 24]
@@ -249,23 +186,6 @@ def test_improvement_by_regime_of_the_base() -> None:
     assert found.loc["II", ["gave_up", "indefinite", "worse", "before"]].tolist() == [24, 0, 24, 0.1]
     indefinite = newton.by_regime(newton.Gain(BEFORE, improved(lambda *_: "negative_curvature")))
     assert indefinite["indefinite"].tolist() == [24, 24] and indefinite["gave_up"].tolist() == [0, 0]
-
-
-def test_statements_on_newton_steps_come_out_by_the_runs() -> None:
-    assert judged(improved()) == [HOLDS, HOLDS, HOLDS]
-    assert judged(Panel(BEFORE.runs.assign_attrs(sweep="pinn/convection/nncg"))) == [FAILS, FAILS, FAILS]
-    assert judged(improved(), panel("nncg-base", 1.0))[:2] == [OPEN, OPEN]  # no cell in Regime I
-    assert judged(improved(), panel("nncg-base", 99, lambda *_: 0.1))[2] == OPEN  # no cell outside
-
-
-def test_a_run_counts_once_and_a_missing_number_not_at_all() -> None:
-    # Every run outside Regime I gives up and is spoiled, too: 24 of 24, not 48.
-    method = improved(lambda c, n, s: "budget_spent" if c < 30 else "not_descent")
-    assert "24 (100 %) of 24 runs outside" in newton_statements(newton.Gain(BEFORE, method))[-1].found
-    missing = Panel(method.runs.where(method.runs["n_data"] != 100))
-    found = newton.by_regime(newton.Gain(BEFORE, missing))
-    assert np.isfinite(found["train_loss ratio_of_means"].astype(float)).all(axis=None)
-    assert judged(missing)[0] == OPEN  # the cells with the fewest points are not known
 
 
 def test_the_best_damping_is_named() -> None:

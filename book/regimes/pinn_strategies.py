@@ -13,7 +13,7 @@ runs: str = ""  # folder of stored runs; empty means the repository's own
 # %% tags=["hide-input"]
 import pandas as pd
 from sciml_lib import figures, ledger, report, text
-from sciml_lib.analysis import borders, newton, strategies
+from sciml_lib.analysis import borders, maps, newton, strategies
 from sciml_lib.panels import Panel
 from sciml_lib.prose import number, part_of, percent
 
@@ -42,9 +42,9 @@ study = {mu: panel(f"nncg-damping-{mu:g}") for mu in dampings}
 equation, grid = panel("alm-pde"), panel("ropinn-grid")
 
 budgets = strategies.budgets(panels)
-shares = strategies.regime_shares(common)
-high = strategies.high_runs(common)
-sizes = (shares.II * shares.cells).round().astype(int)
+shares = maps.regime_shares(common)
+high = maps.high_runs(common)
+sizes = shares.means_II
 unbounded = borders.unbounded(base)
 shifts = {kind: borders.shifts(common, kind) for kind in ("train", "test")}
 gains = {s: newton.Gain(before[s], after[s]) for s in before}
@@ -111,12 +111,12 @@ shares_table = text.tabulated(
         "I": "I, well trained",
         "II": "II, under-trained",
         "III": "III, over-trained",
-        "from": "II begins at",
+        "first": "II begins at",
     },
     "map",
     {
         **dict.fromkeys(("I", "II", "III"), percent),
-        "from": lambda beta: f"β = {beta:g}" if beta < 1e9 else "nowhere",
+        "first": lambda beta: f"β = {beta:g}" if beta < 1e9 else "nowhere",
     },
 )
 high_table = text.tabulated(
@@ -128,20 +128,16 @@ high_table = text.tabulated(
     },
     "map",
 )
-other = strategies.other_thresholds(common, base)
-regimes = ("I", "II", "III")
-other["own"] = [" / ".join(map(str, row)) for row in other[[*regimes]].values]
-other["base"] = [
-    " / ".join(map(str, row))
-    for row in other[[f"{r} by base" for r in regimes]].values
-]
+other = maps.other_thresholds(common, base)
+for judge in ("own", "other"):
+    other[judge] = [" / ".join(map(str, row)) for row in other[judge]]
 other_table = text.tabulated(
     other,
     {
         "train": "$T_\\mathrm{train}$, ratio",
         "test": "$T_\\mathrm{test}$, ratio",
         "own": "I / II / III of each strategy",
-        "base": "by the thresholds of L-BFGS",
+        "other": "by the thresholds of L-BFGS",
         "changed": "cells that change",
     },
     "map",
