@@ -31,6 +31,9 @@ lines = climbs[climbs.kind == "straight"]  # one row a pair
 pairs = barrier.joined(climbs)
 own, finished = pairs[pairs.pair == "own"], pairs[pairs.pair != "own"]
 like_the_papers = own[own.refined]
+networks = barrier.networks(climbs)
+low_networks = networks[networks.low]
+misled = low_networks[~low_networks.right]
 low = barrier.low()
 wrong = points[points.low & ~points.right]
 recipe = curves.attrs["recipe"]
@@ -50,13 +53,18 @@ short = tails[(tails.passed >= 0) & tails.alpha.isna()]
 # Fig. 15). Late steps show no sign of jumps, for fast waves even less than for slow ones (appendix F.3, paper Fig. 14).
 #
 # *We find*: {% if own | length -%}
-# {{ like_the_papers | length }} of {{ own | length }} runs of ALM go from coarse and inaccurate to fine and accurate, and
-# {{ like_the_papers.clear.sum() }} of these are joined with their own start without a barrier.
+# {{ own.clear.sum() or "none" }} of {{ own | length }} runs of ALM are joined with their own start without a barrier.
+# {% if like_the_papers | length %}
+# Of these runs {{ like_the_papers | length }} go from coarse and inaccurate to fine and accurate, as the paper's does, and
+# {{ like_the_papers.clear.sum() or "none" }} of them are joined.
+# {%- else %}
+# But none of these runs goes from coarse and inaccurate to fine and accurate, as the paper's does.
+# {%- endif %}
 # {%- else -%}
 # no run of ALM was joined with its own start, which is the pair that the paper's claim is about.
 # {%- endif %}
 #  Of {{ finished | length }} pairs of finished runs {{ finished.clear.sum() or "none" }} are joined.
-# Of {{ points.low.sum() }} points with a low loss, {{ wrong | length }} are inaccurate.
+# Of {{ low_networks | length }} networks with a low loss {{ misled | length }} are inaccurate.
 #
 # {% if profile != "smoke" %}
 # *Outcome*: of {{ verdicts | length }} claims, {{ report.outcomes(verdicts) }}. Evidence: {{ pairs | length }} pairs of

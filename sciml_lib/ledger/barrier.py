@@ -140,7 +140,8 @@ def _none(pairs: pd.DataFrame, curves: Results) -> Reading:
     if own.empty:
         return unread("no run of ALM was joined with its start", curves.attrs["profile"])
     if like.empty:
-        return Reading(f"none of {of} of ALM goes from coarse and inaccurate to fine and accurate", None, scope, 0, "pair")
+        text = f"none of {of} of ALM goes from coarse and inaccurate to fine and accurate; of these other runs"
+        return Reading(f"{text} {own['clear'].sum()} are joined with their start", None, scope, 0, "pair")
     right, clear = _most(like["clear"])
     text = (
         f"{len(like)} of {of} of ALM {'goes' if len(like) == 1 else 'go'} from coarse and inaccurate to fine and accurate; "
