@@ -205,11 +205,8 @@ tolerance, tighter = (
 # {% endif %}
 #
 # After Adam, {{ after.idle.sum() | part_of(after | length) }} of {{ after | length }} runs do.
-# {% if supported(newton.idle.mean() > 0.5 and after.idle.mean() < 0.5) %}
-# So it is the mixture that has nothing to solve, and not NNCG.
-# {% endif %}
 # {% if supported(newton.idle.mean() > 0.5 and after.idle.mean() > 0.5) %}
-# So in the script's own order, too, most runs have nothing to solve with that tolerance.
+# So it is the tolerance that leaves nothing to solve, in either order.
 # {% endif %}
 #
 # After L-BFGS with a tolerance of {{ tighter.cg_tolerance | number(1) }}, a damping of {{ tighter.damping | number(1) }} and full steps, the

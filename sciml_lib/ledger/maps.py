@@ -47,7 +47,7 @@ TESTS = {
         f"others within the accuracy of the figure, {STEADY}",
     ),
     "each": (
-        "section 2.2", "and each regime where it is published",
+        "section 2.2", "each regime comes out where it is published",
         f"the same, for each regime against the other two; of each at least 3 published cells are compared, {STEADY}",
     ),
     "robust": (
@@ -78,9 +78,17 @@ def claims_of(module: str, model: str, figure: str, chapter: str, settles: Settl
         settles: what would settle them.
     """
     told = {"regimes": ("section 2.2", "it has the three regimes", REGIMES_TEST)} | TESTS
-    scope = "the whole map"
+    scope, recipes = "the whole map", "the whole map, by any reading of the recipe that was run"
     return tuple(
-        Claim(f"{module}-{name}", f"{section}, paper {figure}", f"{model}: {words}", scope, criterion, chapter, settles)
+        Claim(
+            f"{module}-{name}",
+            f"{section}, paper {figure}",
+            f"{model}: {words}",
+            recipes if name in ("labels", "each") else scope,
+            criterion,
+            chapter,
+            settles,
+        )
         for name, (section, words, criterion) in told.items()
     )
 
