@@ -17,13 +17,16 @@ from sciml_lib.sweeps.store import Stored
 DIMENSIONS = ("coefficient", "n_data", "seed")
 
 
-def load(sweep: Sweep | str, profile: str = "laptop", runs: str | os.PathLike[str] | None = None) -> xr.Dataset:
+def load(
+    sweep: Sweep | str, profile: str = "laptop", runs: str | os.PathLike[str] | None = None, *, grown: bool = False
+) -> xr.Dataset:
     """Reads the stored runs of a sweep.
 
     Args:
         sweep: a sweep, or the id of one such as ``pinn/convection/lbfgs``.
         profile: ``smoke``, ``laptop`` or ``paper``, or one of the sweep's own.
         runs: the folder of all stores; by default see :func:`~sciml_lib.sweeps.places.runs_folder`.
+        grown: as :func:`load_or_train` has it.
 
     Returns:
         Dimensions (coefficient, n_data, seed); variables ``train_loss``, ``loss_<term>``, ``test_error``, the metrics
@@ -36,7 +39,10 @@ def load(sweep: Sweep | str, profile: str = "laptop", runs: str | os.PathLike[st
         UserError: if there is no such sweep, profile or folder, nothing is stored, or the store is not in order.
     """
     job = Job.of(sweep, profile, runs=runs)
-    return _dataset(job, read_some(job), job.plan.seeds)
+    stored = read_some(job)
+    if grown:
+        job, stored = _grown(job, stored)
+    return _dataset(job, stored, job.plan.seeds)
 
 
 def read_some(job: Job) -> Stored:
