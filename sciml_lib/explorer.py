@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from sciml_lib import figures, keeper, thumbnails
-from sciml_lib.analysis import maps, physics
+from sciml_lib.analysis import maps
 from sciml_lib.figures import provenance
 from sciml_lib.optim import Status
 from sciml_lib.panels import Panel
@@ -38,7 +38,7 @@ NOT_KEPT, NOT_FINITE = "parameters are not stored", "parameters are not finite"
 """Why there is no picture of what a network learned."""
 
 MADE_BY = (
-    *("explorer.py", "thumbnails.py", "panels.py", "analysis/maps.py", "analysis/physics.py"),
+    *("explorer.py", "thumbnails.py", "panels.py", "analysis/maps.py"),
     *("figures/style.py", "figures/provenance.py"),
     *("models", "optim", "problems", "regimes", "strategies", "sweeps", "systems"),
 )
@@ -220,7 +220,7 @@ def _cells(panel: Panel, shown: Mapping[Cell, int | str]) -> list[list[dict[str,
             "seconds": _short(value["seconds"], 3),
             "picture": shown.get(cell, NOT_KEPT),
         }
-        if last is not None and value["iterations"] <= last + physics.EARLY:
+        if last is not None and value["iterations"] <= last + maps.EARLY:
             found["early"] = True
         if not math.isnan(value.get("lambda_max", math.nan)):
             found |= {"lambda": _short(value["lambda_max"]), "trace": _short(value["trace"])}
@@ -321,7 +321,7 @@ def _hundredths(values: NDArray) -> list[int]:
 
 def _warm_up(panel: Panel) -> int | None:
     """Iterations of the Adam that a strategy begins with, if something follows it; None where there is no warm-up."""
-    steps = physics.warm_up(panel)
+    steps = maps.warm_up(panel)
     return steps if steps and len(panel.plan.strategy.stages) > 1 else None
 
 
@@ -356,7 +356,7 @@ def _index(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             for r in (Regime.MISSING, *REGIMES)
         ],
         "shades": np.round(shades * 255).astype(int).tolist(),
-        "early": physics.EARLY,
+        "early": maps.EARLY,
     }
 
 

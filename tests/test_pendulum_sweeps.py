@@ -89,6 +89,7 @@ def test_the_strategies_are_those_of_table_4() -> None:
     assert (before, nncg.learning_rate, nncg.steps, nncg.rank) == (lbfgs, 1e-3, 1_500, 10)
     assert (nncg.damping, nncg.cg_tolerance, nncg.cg_iterations, nncg.refresh) == (1e-2, 1e-5, 100, 1)
     half, after = stages_of("pinode/pendulum/nncg-adam")
+    assert stages_of("pinode/pendulum/adam-half") == (half,)
     assert (half, after) == (dataclasses.replace(adam, epochs=300), dataclasses.replace(nncg, steps=300))
     before, tight = stages_of("pinode/pendulum/nncg-tight")
     assert (before, tight.damping, tight.cg_tolerance, tight.learning_rate) == (lbfgs, 1e-6, 1e-9, 1.0)

@@ -213,7 +213,7 @@ if spectrum is not None:
 
 # %% tags=["remove-input"] language="markdown"
 # {% if zero is not none and zero.zero.sum() %}
-# Of the {{ zero.zero.sum() }} runs that ended at $u = 0$, {{ zero.early.sum() }} made at most {{ physics.EARLY }} iterations of L-BFGS after
+# Of the {{ zero.zero.sum() }} runs that ended at $u = 0$, {{ zero.early.sum() }} made at most {{ maps.EARLY }} iterations of L-BFGS after
 # Adam. In {{ zero.stalled.sum() }} the line search found no lower point.
 # {% if supported(zero.early.sum() > zero.zero.sum() / 3 and zero.stalled.sum() > zero.zero.sum() / 2) %}
 # A search in single precision ends where a decrease is too small to be seen, and that is not a minimum. Whether a run gets away from

@@ -251,7 +251,7 @@ batches = families.kappas(
 # :::
 
 # %% [markdown]
-# ## Paper Fig. 1(e) shows the training with Adam
+# ## Paper Fig. 1(e) fits half of Adam's epochs best
 #
 # The text says that the PINODE of paper Fig. 1 was trained with L-BFGS. Every variant of the PINODE in the catalog is a rival,
 # and each is judged by the row of paper Table 5 that serves it best.
@@ -279,17 +279,25 @@ by_adam, by_lbfgs = (
     rivals[name].drop("Adam").sort_values(ascending=False) for name in judges
 )
 theirs = float(pinode["Adam"].published["train_loss"].max())
+half = ledger.families.HALF
+newton = rivals.best["NNCG after Adam"]
 
 # %% tags=["remove-input"] language="markdown"
 # An empty entry: both maps show one label only.
-# {% if supported(rivals.best.Adam > rivals.best.drop("Adam").max() and rivals.Adam.Adam > by_adam.iloc[0] + 0.2) %}
-# By the row of Adam its map has a kappa of {{ rivals.Adam.Adam | number }}, and the next one, {{ by_adam.index[0] }}, of
-# {{ by_adam.iloc[0] | number }}. By the row of L-BFGS most of the published map is Regime II, and so is that of many variants; none
-# comes above {{ by_lbfgs.iloc[0] | number }}.
+# {% if supported(rivals.best[half] == rivals.best.max() and rivals.Adam[half] > rivals.Adam.Adam + 0.1 and newton == rivals.best[half]) %}
+# The nearest map is that of Adam with 300 of its 600 epochs. By the row of Adam it has a kappa of
+# {{ rivals.Adam[half] | number }}, where all 600 epochs have {{ rivals.Adam.Adam | number }}. Half of the epochs are what the script
+# that was released for NNCG gives to Adam; its NNCG afterwards, with steps of a thousandth of Newton's length, changes no label.
+# That the published map has more of Regime II than ours is this difference.
+# {% endif %}
+# {% if supported(0.8 < rivals.train_ratio[half] < 1.25 and 0.8 < rivals.test_ratio[half] < 1.25) %}
+# The values agree as well: the published training loss is {{ rivals.train_ratio[half] | number }} times that of half the epochs in
+# the median cell, the test error {{ rivals.test_ratio[half] | number }} times. The reading was chosen because it fits, and no
+# number was tuned.
 # {% endif %}
 # {% if supported(theirs > 2 * rivals.highest["L-BFGS"]) %}
-# The training losses say the same: the published ones reach {{ theirs | number }}, those of L-BFGS nowhere more than
-# {{ rivals.highest["L-BFGS"] | number }}. So the published map is one of Adam.
+# It is not the map of L-BFGS: the published training losses reach {{ theirs | number }}, those of L-BFGS nowhere more than
+# {{ rivals.highest["L-BFGS"] | number }}.
 # {% endif %}
 
 # %% [markdown]

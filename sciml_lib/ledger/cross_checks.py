@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 
 from sciml_lib import studies
-from sciml_lib.analysis.maps import seed_labels
-from sciml_lib.analysis.physics import warm_up
+from sciml_lib.analysis.maps import seed_labels, warm_up
 from sciml_lib.analysis.spectra import pairs_of
 from sciml_lib.errors import UserError
 from sciml_lib.ledger.records import data_file, lines_of, one_of, required

@@ -19,6 +19,9 @@ from sciml_lib.prose import listed, number
 TITLE = "Model families (section 2.2)"
 CHAPTER = "regimes/model_families"
 CODE, OWN, TEXT, RAW = "as in the code", "own batches", "the text", "angle and velocity"
+HALF = "Adam, half"
+"""Half of Adam's epochs, as many as it has in the released script for NNCG."""
+
 NODE = {CODE: "adam", OWN: "adam-own", TEXT: "adam-plain", RAW: "adam-raw"}
 """Readings of the NODE, by the last part of their sweeps' names."""
 
@@ -27,8 +30,8 @@ READINGS = (CODE, OWN)
 
 PINODE = {
     "Adam": "adam", "Adam, no physics": "adam-data", "Adam, the text": "adam-plain", "Adam, own batches": "adam-own",
-    "Adam, no factor": "adam-unscaled", "L-BFGS": "lbfgs", "ALM": "alm", "NNCG": "nncg", "NNCG after Adam": "nncg-adam",
-    "NNCG, tight": "nncg-tight", "CL": "cl",
+    "Adam, no factor": "adam-unscaled", HALF: "adam-half", "L-BFGS": "lbfgs", "ALM": "alm", "NNCG": "nncg",
+    "NNCG after Adam": "nncg-adam", "NNCG, tight": "nncg-tight", "CL": "cl",
 }  # fmt: skip
 """Every variant of the PINODE that is in the catalog."""
 
@@ -79,6 +82,7 @@ def read(pinn: Panel, node: Mapping[str, Panel], pinode: Mapping[str, Panel]) ->
     """
     rival = {name: node[name] for name in READINGS}
     batches = {CODE: pinode["Adam"], OWN: pinode["Adam, own batches"], TEXT: pinode["Adam, the text"]}
+    batches[HALF] = pinode[HALF]
     found = {f"families-node-{name}": one for name, one in _judged(rival, rival | {TEXT: node[TEXT]}).items()}
     found |= {f"families-pinode-{name}": one for name, one in _judged({CODE: pinode["Adam"]}, batches).items()}
     return found | {

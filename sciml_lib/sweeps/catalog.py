@@ -294,7 +294,7 @@ PENDULUM = (
     pendulum("node", "adam"),
     *(pendulum("pinode", name) for name in ("adam", "lbfgs", "alm", "nncg", "cl")),
     # Other readings: Adam as the text has it, and with own batches; the angle instead of the sphere; the equation without its
-    # factor, or left out; NNCG after Adam, and NNCG that moves
+    # factor, or left out; half of Adam's epochs, alone and with NNCG after them; NNCG that moves
     *(pendulum(family, name) for name in ("adam-plain", "adam-own") for family in ("node", "pinode")),
     pendulum(
         "node",
@@ -317,6 +317,7 @@ PENDULUM = (
         setup=NeuralODESetup(),
         reading="The same without the physics term: what the equation adds is the difference.",
     ),
+    pendulum("pinode", "adam-half"),
     pendulum("pinode", "nncg-adam"),
     pendulum("pinode", "nncg-tight"),
 )

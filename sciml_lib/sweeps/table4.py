@@ -88,6 +88,12 @@ ROWS = {
         smoke=Strategy((replace(TABLE_4_ADAM, epochs=2, updates=None),)),
         reading="An epoch is one pass through a run's own batches, and the learning rate falls by 0.995 after each.",
     ),
+    "adam-half": Row(
+        words="Adam on mini-batches, half of the epochs",
+        paper=Strategy((replace(TABLE_4_ADAM, epochs=300),)),
+        smoke=Strategy((replace(TABLE_4_ADAM, epochs=2),)),
+        reading="The 300 epochs that the released script for NNCG gives to Adam, and nothing after them.",
+    ),
     "lbfgs": Row(
         words="L-BFGS",
         paper=Strategy((TABLE_4_LBFGS,)),
