@@ -255,19 +255,12 @@ heads = {
 hessian_table = text.tabulated(
     pd.DataFrame(lines).set_index("cell"), heads, "cell", of_text=True
 )
-sharp = hessians.ratio_lambda_max.dropna()
-share = hessians.dropna(subset=[f"ours_{cross_checks.NEGATIVE}"])
 
 # %% tags=["remove-input"] language="markdown"
 # {{ hessian_table }}
 #
-# These numbers belong to one stored network each. Where a cell is trained anew, its network is another one, and the ratio says
-# how much two trainings of one cell differ.
-# {% if share | length and supported((share.ratio_negative_share - 1).abs().max() > 0.1 and (sharp - 1).abs().max() < 0.1) %}
-#
-# The largest eigenvalue and the trace agree; the share of negative eigenvalues does not. Half of all eigenvalues are negative, but
-# nearly all of those are so small that single precision does not know their sign ({doc}`../landscapes/spectra`).
-# {% endif %}
+# These numbers belong to one network each. The cells were trained anew since, so the ratio says how much two trainings of one cell
+# differ. Whether the tools are right, the tests below say: they compare them with dense matrices of one and the same network.
 
 # %% [markdown]
 # ## What the tests measure again
