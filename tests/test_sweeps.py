@@ -463,6 +463,16 @@ def test_runs_of_other_code_or_without_their_parameters_are_trained_anew(tmp_pat
     assert sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu").taken == 0  # "part" keeps no parameters
 
 
+def test_runs_that_were_revalidated_stay_so_where_they_are_taken_over(tmp_path: Path, tiny: Plan) -> None:
+    sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
+    path = job_in(tmp_path, tiny).folder / "manifest.json"
+    content = json.loads(path.read_text())
+    same = sorted(["0123456789abcdef", *content["library"]])
+    path.write_text(json.dumps(content | {"library": ["0123456789abcdef"], "revalidated": same}))
+    assert sweeps.run(TINY.id, "part", runs=tmp_path, device="cpu").taken == 2
+    assert not sciml_lib.load(TINY.id, "part", runs=tmp_path).attrs["library_changed"]
+
+
 def test_a_row_is_the_run_that_its_coordinates_name(tmp_path: Path, tiny: Plan) -> None:
     sweeps.run(TINY.id, "smoke", runs=tmp_path, device="cpu")
     params = store.read_params(job_in(tmp_path, tiny), 20)

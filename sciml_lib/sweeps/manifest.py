@@ -73,11 +73,13 @@ def updated(manifest: dict[str, Any], plan: Plan, call: dict[str, Any]) -> dict[
 
 
 def with_calls_of(manifest: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest with the calls, devices and code of another one, some of whose rows it takes over."""
+    """The manifest with the calls, devices, code and revalidations of another one, some of whose rows it takes over."""
     calls = manifest.get("calls", ())
     for call in other.get("calls", ()):
         calls = provenance.with_call(calls, call)
     merged = {name: list(dict.fromkeys((*other[name], *manifest.get(name, ())))) for name in ("devices", "library")}
+    if same := {*manifest.get("revalidated", ()), *other.get("revalidated", ())}:
+        merged["revalidated"] = sorted(same)
     return manifest | merged | {"calls": list(calls)}
 
 
