@@ -6,7 +6,7 @@
 # difficulty of the physics and the amount of data. Do the maps, and what the paper concludes from them, hold when everything is
 # trained again?
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "remove-input"]
 runs: str = ""  # folder of stored runs; empty means the repository's own
 
 # %% tags=["remove-input"]

@@ -63,7 +63,9 @@ def pages(html) -> dict[Path, BeautifulSoup]:
 def contents() -> list[str]:
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
-    return [toc["root"], *(one["file"] for chapter in chapters for one in (chapter, *chapter.get("sections", ())))]
+    # The pages of stores are named by a pattern; they have tests of their own.
+    files = (one.get("file") for chapter in chapters for one in (chapter, *chapter.get("sections", ())))
+    return [toc["root"], *filter(None, files)]
 
 
 def test_the_book_builds_without_a_warning(build):
@@ -373,4 +375,4 @@ def test_every_store_has_a_page_that_is_no_burden(html):
 def test_the_lines_below_the_figures_lead_to_their_rows(pages):
     """In chapters that were executed since the lines lead anywhere."""
     links = [link for page in pages.values() for link in page.select("p.provenance a")]
-    assert all(link.has_attr("href") for link in links)
+    assert len(links) > 100 and all(link.has_attr("href") for link in links)

@@ -104,7 +104,7 @@ def pixels(uri: str) -> np.ndarray:
 
 
 def test_a_cell_says_what_its_seeds_did(tmp_path: Path) -> None:
-    ends = {1: {"status": "line_search_failed", "iterations": 10 + explorer.physics.EARLY}}
+    ends = {1: {"status": "line_search_failed", "iterations": 10 + explorer.maps.EARLY}}
     found = explorer.described(stored_waves(tmp_path, lambda cell: wave(cell, **ends.get(cell.seed, {}))))
     assert (found["sweep"], found["profile"], found["stored"], found["planned"]) == (WAVES.id, "laptop", 8, 12)
     assert found["coefficient"] | {"words": ""} == {"symbol": "β", "words": "", "values": [5.0, 30.0]}
