@@ -44,7 +44,8 @@ shares, scale = maps.regime_shares(models), maps.scale(models)
 # (section 2.2, paper Fig. 1).
 #
 # *We find*: the labels agree with the published ones in {{ own.equal | percent }} of the cells for the NODE, if an epoch is one
-# pass through a run's own batches, and in {{ agreement.equal.PINODE | percent }} for the PINODE.
+# pass through a run's own batches. For the PINODE they agree in {{ agreement.equal.PINODE | percent }}, and in
+# {{ pinode[ledger.families.HALF].agreement.share_equal | percent }} with half of Adam's epochs.
 # {% if supported(second.low.NODE > second.cells.NODE / 2 and second.low.PINODE > second.cells.PINODE / 2) %}
 # In both maps most of Regime II has a low test error, and so it has in the published maps.
 # {% endif %}
