@@ -235,8 +235,11 @@ def test_the_stored_items_of_a_study_have_a_page(pages: ModuleType, monkeypatch:
     run_stores = importlib.import_module("run_stores")
     run_texts = importlib.import_module("run_texts")
     (found,) = run_stores.study_stores(chapters.ROOT / "runs")
-    text = run_texts.study_page(found, tmp_path, str)
+    stores = run_stores.stores(chapters.ROOT / "runs")
+    text = run_texts.study_page(found, tmp_path, str, stores)
     rows = table(text).tbody.find_all("tr")
     assert {row["id"] for row in rows} == {item.key for item in found.results.items} and len(rows) > 1
     assert rows[0].a["data-page"].startswith("runs/pinn-convection-lbfgs-laptop.html#c")
+    bare = table(run_texts.study_page(found, tmp_path, str, [])).tbody.find("tr")  # whose network is not stored
+    assert bare.a["data-page"] == "runs/pinn-convection-lbfgs-laptop.html"
     assert "python -m sciml_lib study jumps --profile laptop\n" in text and '"recipe"' not in text

@@ -81,7 +81,7 @@ def texts(runs: Path, folder: Path, repository: str = "") -> dict[str, str]:
         for one in stores
     }
     return pages | {
-        Path(one.page).stem: run_texts.study_page(one, folder, commit)
+        Path(one.page).stem: run_texts.study_page(one, folder, commit, stores)
         for one in studies
     }
 

@@ -72,8 +72,21 @@ def page(store: Store, source: Path, commit: Linked) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def study_page(store: StudyStore, source: Path, commit: Linked) -> str:
-    """Writes the page of one study; the arguments are those of :func:`page`."""
+def study_page(
+    store: StudyStore,
+    source: Path,
+    commit: Linked,
+    stores: Sequence[Store],
+) -> str:
+    """Writes the page of one study; the arguments are those of :func:`page`, and all stores of sweeps.
+
+    An item leads to the row of its network. Some studies train networks of their own: those lead to the sweep's page.
+    """
+    stored = {
+        provenance.page_of(one.sweep, one.profile, cell_of(row))
+        for one in stores
+        for row in one.rows
+    }
     attrs, study = store.results.attrs, store.study
     items = list(store.results.items)
     rows = [
@@ -87,6 +100,7 @@ def study_page(store: StudyStore, source: Path, commit: Linked) -> str:
     lines = []
     for item in items:
         target = provenance.page_of(item.sweep, store.profile, item.cell)
+        target = target if target in stored else target.partition("#")[0]
         first = f'<th scope="row">{provenance.link(item.sweep, target)}</th>'
         values = (f"{item.coefficient:g}", item.n_data, item.seed)
         spent = seconds.get(item.key)
