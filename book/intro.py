@@ -16,10 +16,7 @@ from sciml_lib.ledger.coverage import coverage
 
 # %load_ext sciml_lib.text
 
-found = {
-    module: ledger.judged(module, *module.gather(ledger.Source(runs=runs)))
-    for module in ledger.MODULES
-}
+found = ledger.by_module(ledger.Source(runs=runs, max_minutes=0))
 every = [one for some in found.values() for one in some]
 tallies = {module: ledger.counts(some) for module, some in found.items()}
 order = (

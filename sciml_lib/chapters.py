@@ -493,7 +493,7 @@ def _run(
                 **warm.options(fork),
             )
     except papermill.PapermillExecutionError as error:
-        if error.ename == "UserError":
+        if error.ename in ("UserError", "NotStored"):
             raise UserError(error.evalue) from None
         raise
     return notebooks.read(target)

@@ -381,7 +381,7 @@ def ledger(which: str, profile: str, runs: str | None) -> None:
     from sciml_lib import ledger as claims
     from sciml_lib.sweeps.timing import duration
 
-    source = claims.Source(profile, runs=runs or "")
+    source = claims.Source(profile, runs=runs or "", max_minutes=0)
     if which not in ("all", "open"):
         module = claims.module_of(which)
         click.echo(claims.in_full(next(v for v in claims.verdicts(source, [module]) if v.claim.id == which), runs))

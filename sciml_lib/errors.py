@@ -1,4 +1,4 @@
-"""The one exception a person sees, and the helper that words its most common cause."""
+"""The exceptions a person sees, and the helper that words its most common cause."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ LONGEST_NAME = 100
 
 class UserError(ValueError):
     """Something the caller asked for cannot be done; the message says in one sentence what to do instead."""
+
+
+class NotStored(UserError):
+    """What was asked for has not been computed yet; the message says what to type."""
 
 
 def unknown(kind: str, got: object, choices: Iterable[object]) -> UserError:

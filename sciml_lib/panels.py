@@ -90,6 +90,7 @@ class Panel:
         seeds: int | None = None,
         thresholds: Thresholds | None = None,
         grown: bool = False,
+        max_minutes: float = 5.0,
     ) -> Panel:
         """Reads the runs of a sweep, and trains what is missing if that takes no more than a few minutes.
 
@@ -103,6 +104,7 @@ class Panel:
             thresholds: where low ends; by default the row of Table 5, or what follows from the maps where it has none.
             grown: whether to show a larger profile of the same recipe instead, as far as it is stored, if it has all these
                 runs and more.
+            max_minutes: how long training may take by the estimate; with 0 nothing is trained.
 
         Raises:
             UserError: if a name or number is impossible, or training would take long; it says how to go on.
@@ -110,7 +112,7 @@ class Panel:
         import sciml_lib
 
         plan, folder, seeds = _asked(sweep, profile, runs, seeds, thresholds)
-        options = {"runs": folder or None, "device": device, "seeds": seeds, "grown": grown}
+        options = {"runs": folder or None, "device": device, "seeds": seeds, "grown": grown, "max_minutes": max_minutes}
         found = sciml_lib.load_or_train(sweep, profile, **options)
         if grown:
             plan = plan.sweep.at(found.attrs["profile"])
@@ -146,6 +148,7 @@ class Panel:
         runs: str | os.PathLike[str] = "",
         seeds: int | None = None,
         thresholds: Thresholds | None = None,
+        max_minutes: float = 5.0,
     ) -> Panel:
         """Reads the runs of a sweep with their curvature: ``seeded("lambda_max")`` and the others work.
 
@@ -155,7 +158,8 @@ class Panel:
             UserError: as :meth:`of`, or if the curvature is not stored; it says what to type.
         """
         plan, folder, seeds = _asked(sweep, profile, runs, seeds, thresholds)
-        found = dataset.load_measured(sweep, profile, runs=folder or None, device=device, seeds=seeds)
+        options = {"runs": folder or None, "device": device, "seeds": seeds, "max_minutes": max_minutes}
+        found = dataset.load_measured(sweep, profile, **options)
         return cls(found, folder, thresholds, plan)
 
     @cached_property

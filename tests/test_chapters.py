@@ -430,7 +430,9 @@ def test_a_committed_chapter_is_that_of_the_repository_s_runs(book, tmp_path, mo
 
 def refreshing(root: Path) -> subprocess.Popen:
     """The command that refreshes all chapters of a repository, two at a time, as somebody types it."""
-    words = "import sys, pathlib; from sciml_lib import chapters; chapters.ROOT = pathlib.Path(sys.argv[1])"
+    # A shell starts what it puts into the background without Ctrl-C; a person who types the command has it.
+    words = "import sys, signal, pathlib; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    words += "; from sciml_lib import chapters; chapters.ROOT = pathlib.Path(sys.argv[1])"
     script = f"{words}; chapters._processors = lambda: 2; sys.exit(chapters.main(['refresh']))"
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

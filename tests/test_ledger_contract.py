@@ -9,7 +9,7 @@ import types
 import pytest
 
 from sciml_lib import ledger, report
-from sciml_lib.errors import UserError
+from sciml_lib.errors import NotStored, UserError
 from sciml_lib.ledger import Claim, Outcome, Reading, Scope, Settling, Verdict, settling
 
 WHOLE = Scope("paper", cells=1.0, seeds=3)
@@ -91,6 +91,20 @@ def test_every_claim_has_one_reading_and_one_name() -> None:
             ledger.verdicts(modules=[module("a", "b", readings=wrong)])
     with pytest.raises(UserError, match="two claims of the ledger are called a"):
         ledger.claims([module("a"), module("a")])
+
+
+def test_claims_whose_runs_are_not_stored_are_open_and_the_others_are_judged() -> None:
+    def nothing(source: ledger.Source) -> None:
+        raise NotStored("no runs of a; train them with `it`")
+
+    gone = module("a", "b")
+    gone.gather = nothing
+    found = ledger.by_module(modules=[gone, module("c")])
+    assert [(one.outcome, one.reading.reason) for one in found[gone]] == [(Outcome.OPEN, "not run")] * 2
+    assert (
+        "train them with `it`" in found[gone][0].reading.found
+        and ledger.counts(ledger.verdicts(modules=[*found]))[Outcome.HOLDS] == 1
+    )
 
 
 def test_an_unknown_claim_is_refused_with_the_nearest() -> None:

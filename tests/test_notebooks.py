@@ -14,11 +14,11 @@ import jupytext.cli
 import nbformat
 import pytest
 
-from sciml_lib import chapters, notebooks
+from sciml_lib import chapters, ledger, notebooks
 
 DIGEST = re.compile(r"digest\W+(?:<code>)?([0-9a-f]{8,})")
 NAMES = chapters.names()
-OVERVIEWS = [name for name in NAMES if chapters._source(name).parent.name == "glance"]
+OVERVIEWS = [name for name in NAMES if chapters._source(name).parent.name in ("glance", "book")]
 """They read what is stored and train nothing."""
 CHAPTERS = [name for name in NAMES if name not in OVERVIEWS]
 
@@ -159,6 +159,9 @@ def test_an_overview_counts_what_is_there(name, smoke_runs, tmp_path):
     assert all(cell.execution_count for cell in cells) and rows(smoke_runs) == before
     if name == "figures":
         assert "0 are drawn at the paper's scale" in "\n".join(words(cell.outputs) for cell in cells)
+    if name in ("intro", "claims"):
+        said = "\n".join(words(cell.outputs) for cell in cells)
+        assert re.search(rf"{len(ledger.claims())}\W.*{len(ledger.claims())} are open", said, re.DOTALL), said
 
 
 def test_the_second_time_a_chapter_only_reads(smoke_runs, tmp_path):

@@ -13,10 +13,7 @@ from sciml_lib.prose import duration
 
 # %load_ext sciml_lib.text
 
-verdicts = {
-    module: ledger.judged(module, *module.gather(ledger.Source(runs=runs)))
-    for module in ledger.MODULES
-}
+verdicts = ledger.by_module(ledger.Source(runs=runs, max_minutes=0))
 every = [one for found in verdicts.values() for one in found]
 plan = settling.plan(every, runs)
 counts = ledger.counts(every)

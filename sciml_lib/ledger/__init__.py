@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
-from sciml_lib.errors import UserError, unknown
+from sciml_lib.errors import NotStored, UserError, unknown
 from sciml_lib.ledger import (
     barrier,
     convection,
@@ -28,7 +28,7 @@ from sciml_lib.ledger import (
     strategies,
     surfaces,
 )
-from sciml_lib.ledger.contract import Claim, Outcome, Reading, Scope, Settling, Source, Verdict
+from sciml_lib.ledger.contract import Claim, Outcome, Reading, Scope, Settling, Source, Verdict, unread
 
 __all__ = [
     "MODULES",
@@ -40,6 +40,7 @@ __all__ = [
     "Source",
     "Verdict",
     "barrier",
+    "by_module",
     "claims",
     "convection",
     "counts",
@@ -110,8 +111,10 @@ def judged(module: ModuleType, *gathered: Any) -> list[Verdict]:
     return [Verdict(one, readings[one.id]) for one in module.CLAIMS]
 
 
-def verdicts(source: Source | None = None, modules: Sequence[ModuleType] = MODULES) -> list[Verdict]:
+def by_module(source: Source | None = None, modules: Sequence[ModuleType] = MODULES) -> dict[ModuleType, list[Verdict]]:
     """The verdicts on all claims, from stored runs.
+
+    A claim is open where something that its module reads is not stored.
 
     Args:
         source: which runs; those of the repository, in the profile ``laptop``, by default.
@@ -122,7 +125,19 @@ def verdicts(source: Source | None = None, modules: Sequence[ModuleType] = MODUL
     """
     claims(modules)
     source = source or Source()
-    return [verdict for module in modules for verdict in judged(module, *module.gather(source))]
+    return {module: _verdicts(module, source) for module in modules}
+
+
+def _verdicts(module: ModuleType, source: Source) -> list[Verdict]:
+    try:
+        return judged(module, *module.gather(source))
+    except NotStored as error:
+        return [Verdict(one, unread(str(error), source.profile)) for one in module.CLAIMS]
+
+
+def verdicts(source: Source | None = None, modules: Sequence[ModuleType] = MODULES) -> list[Verdict]:
+    """What :func:`by_module` returns, in one list."""
+    return [verdict for found in by_module(source, modules).values() for verdict in found]
 
 
 def counts(found: Iterable[Verdict]) -> dict[Outcome, int]:

@@ -46,7 +46,7 @@ CLAIMS = (
         _CHAPTER, _SETTLES,
     ),
     Claim(
-        "barrier-basin", "caption of paper Fig. 15", "solutions of L-BFGS and of ALM lie in one basin",
+        "barrier-basin", "appendix F.4, caption of paper Fig. 15", "solutions of L-BFGS and of ALM lie in one basin",
         f"finished runs of both in one cell, with one seed or with two; in the paper {_CELL}",
         f"three in four pairs of each kind are joined by a curve that rises to at most {RISE:g} times the higher end",
         _CHAPTER, _SETTLES,
@@ -58,7 +58,8 @@ CLAIMS = (
         _CHAPTER, _SETTLES,
     ),
     Claim(
-        "barrier-sufficient", "caption of paper Fig. 15", "only a sufficiently low loss leads to an accurate solution",
+        "barrier-sufficient", "appendix F.4, caption of paper Fig. 15",
+        "only a sufficiently low loss leads to an accurate solution",
         f"cells with accurate and inaccurate networks; {_CELL}",
         "in every such cell each accurate network has a lower loss than each inaccurate one; it fails if half of them are "
         "not so",

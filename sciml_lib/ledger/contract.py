@@ -239,20 +239,24 @@ class Source:
         device: auto, cpu or cuda.
         runs: the folder of stored runs; empty for the repository's own.
         seeds: at most the first so many seeds.
+        max_minutes: how long runs that are not stored may be trained for, by the estimate.
     """
 
     profile: str = "laptop"
     device: str = "auto"
     runs: str = ""
     seeds: int | None = None
+    max_minutes: float = 5.0
 
     def panel(self, sweep: str, **options: object) -> Panel:
         """The map of a sweep, see :meth:`sciml_lib.panels.Panel.of`."""
+        options["max_minutes"] = self.max_minutes
         return Panel.of(sweep, self.profile, self.device, self.runs, self.seeds, **options)
 
     def measured(self, sweep: str) -> Panel:
         """The map of a sweep with the curvature of its runs, see :meth:`sciml_lib.panels.Panel.measured`."""
-        return Panel.measured(sweep, self.profile, self.device, self.runs, self.seeds)
+        options = {"max_minutes": self.max_minutes}
+        return Panel.measured(sweep, self.profile, self.device, self.runs, self.seeds, **options)
 
     def study(self, name: str) -> Results:
         """What is stored of a study, see :func:`sciml_lib.studies.load_or_run`."""

@@ -95,7 +95,7 @@ CLAIMS = (
         "least is at least half of the greatest and at most its double (all ours); two cells refute that", _SHARE,
     ),
     _claim(
-        "easy-is-sharper", "paper Fig. 13",
+        "easy-is-sharper", "appendix F.2, paper Fig. 13",
         f"after training the eigenvalues at ρ = {EASY:g} are larger than at ρ = {HARDER:g}", "the two cells of paper Fig. 13",
         "in three quarters of the pairs of one seed the largest eigenvalue is larger, and the largest over ρ² as well",
         Settling("three seeds of both cells", REACTION_DIFFUSION, n_data=(1000,), seeds=3),

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sciml_lib import keeper, strategies
-from sciml_lib.errors import UserError, unknown
+from sciml_lib.errors import NotStored, UserError, unknown
 from sciml_lib.problems import Problem
 from sciml_lib.sweeps import catalog, curvature, dataset, devices, job, places, provenance, store
 from sciml_lib.sweeps.job import Job
@@ -201,7 +201,7 @@ class Context:
         if missing:
             sweep, cell = missing[0]
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-            raise UserError(
+            raise NotStored(
                 f"the network of {sweep}, coefficient {cell.coefficient:g}, n_data={cell.n_data}, seed {cell.seed}{more} is "
                 f"not stored; train it with `{self.job(sweep).command}`"
             )
@@ -371,7 +371,7 @@ def load(study: Study, profile: str = "laptop", runs: str | os.PathLike[str] | N
             stacklevel=2,
         )
     if not found:
-        raise UserError(f"nothing of the study {study.id}, profile {profile}, is stored; compute it with `{command_line}`")
+        raise NotStored(f"nothing of the study {study.id}, profile {profile}, is stored; compute it with `{command_line}`")
     attrs = {
         "sweep": f"study {study.id}",
         "profile": profile,

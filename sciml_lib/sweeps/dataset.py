@@ -8,7 +8,7 @@ from numbers import Real
 import numpy as np
 import xarray as xr
 
-from sciml_lib.errors import UserError
+from sciml_lib.errors import NotStored, UserError
 from sciml_lib.sweeps import catalog, curvature, devices, execution, manifest, places, store, timing
 from sciml_lib.sweeps.job import Job
 from sciml_lib.sweeps.spec import Sweep
@@ -54,7 +54,7 @@ def read_some(job: Job) -> Stored:
     folder = places.runs_folder(job.runs, must_exist=job.runs is not None)
     stored = store.read(job)
     if not stored.rows:
-        raise UserError(
+        raise NotStored(
             f"no runs of {job.plan.sweep.id}, profile {job.plan.profile}, are stored in {folder}; "
             f"train them with `{job.command}`"
         )
@@ -92,8 +92,6 @@ def load_or_train(
         KeyboardInterrupt: if training was stopped by Ctrl-C.
     """
     job = Job.of(sweep, profile, runs=runs, device=device, seeds=seeds)
-    if isinstance(max_minutes, bool) or not isinstance(max_minutes, Real) or not max_minutes >= 0:
-        raise UserError(f"max_minutes={max_minutes!r} is impossible; give minutes from 0 on, such as 5")
     stored, seeds_there = _trained(job, max_minutes), _seeds_of(job)
     if grown:
         job, stored = _grown(job, stored)
@@ -110,8 +108,10 @@ def _grown(job: Job, stored: Stored) -> tuple[Job, Stored]:
     return found
 
 
-def _trained(job: Job, max_minutes: float = 5.0) -> Stored:
+def _trained(job: Job, max_minutes: float) -> Stored:
     """The store of a job after its missing runs have been trained, if that is a matter of minutes."""
+    if isinstance(max_minutes, bool) or not isinstance(max_minutes, Real) or not max_minutes >= 0:
+        raise UserError(f"max_minutes={max_minutes!r} is impossible; give minutes from 0 on, such as 5")
     places.runs_folder(job.runs, must_exist=job.runs is not None)
     stored, target = store.read(job), job.target
     missing = len(set(job.cells) - stored.done)
@@ -119,7 +119,7 @@ def _trained(job: Job, max_minutes: float = 5.0) -> Stored:
         return stored
     needed = timing.time_left(job, stored)
     if needed.seconds > 60.0 * max_minutes:
-        raise UserError(
+        raise NotStored(
             f"{missing} of {len(job.cells)} runs of {job.plan.sweep.id}, profile {job.plan.profile}, are not stored in "
             f"{places.runs_folder(job.runs)}, and to train them on this machine ({devices.label(target)}) takes "
             f"{needed.words}; start it with `{job.command}` (it can be stopped at any moment and goes on by itself), or "
@@ -137,6 +137,7 @@ def load_measured(
     runs: str | os.PathLike[str] | None = None,
     device: str = "auto",
     seeds: int | None = None,
+    max_minutes: float = 5.0,
 ) -> xr.Dataset:
     """Reads runs with their curvature; in the profile ``smoke`` what is missing of it is measured first, in seconds.
 
@@ -146,6 +147,7 @@ def load_measured(
         runs: the folder of all stores; by default see :func:`~sciml_lib.sweeps.places.runs_folder`.
         device: what trains and measures: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         seeds: only the first so many seeds of the plan; all by default.
+        max_minutes: how long training may take by the estimate.
 
     Returns:
         As :func:`load_or_train`, with the curvature of every run whose parameters are stored and finite.
@@ -154,19 +156,19 @@ def load_measured(
         UserError: as :func:`load_or_train`, or if a run has not been measured; the message says what to type.
     """
     job = Job.of(sweep, profile, runs=runs, device=device, seeds=seeds)
-    stored = _trained(job)
+    stored = _trained(job, max_minutes)
     left = curvature.left(job, stored)
     name = f"{job.plan.sweep.id}, profile {job.plan.profile}"
     if left and profile == "smoke":
         curvature.measure_job(job, progress=False)
     elif left:
-        raise UserError(
+        raise NotStored(
             f"the curvature of {left} runs of {name}, is not stored; measure it with `{job.typed('measure')}` "
             "(it can be stopped at any moment and goes on by itself)"
         )
     found = _dataset(job, stored, _seeds_of(job))
     if "lambda_max" not in found:
-        raise UserError(
+        raise NotStored(
             f"no run of {name}, has its parameters stored, so there is nothing to measure; train it with `{job.command}`"
         )
     return found
