@@ -70,5 +70,8 @@
     },
     { rootMargin: "600px 0px" },
   );
-  document.querySelectorAll(".turnable").forEach((place) => near.observe(place));
+  // Before everything of the page has its size, a figure far down may seem near.
+  const watch = () => document.querySelectorAll(".turnable").forEach((place) => near.observe(place));
+  if (document.readyState === "complete") watch();
+  else window.addEventListener("load", watch, { once: true });
 })();
