@@ -77,7 +77,7 @@ def constant_guess(panel: Panel, value: float = 1.0) -> pd.DataFrame:
             "constant": guess,
             "passes": guess <= panel.thresholds.test,
             "lowest": float(errors.min()),
-            "reference": panel.system.reference_error(c),
+            "reference": panel.system.reference_error(c, refine=50),
             "beaten": int((well >= guess).sum()),
         }
     return pd.DataFrame.from_dict(found, orient="index")

@@ -58,14 +58,14 @@ def measure(arrays: Mapping[str, NDArray]) -> Shape:
     edge[1:-1, 1:-1] = False
     rim = float(np.nanmedian(height[edge]))
     lowest = float(np.nanmin(height))
-    _, drained = basins(height)
+    minima, drained = basins(height)
     return Shape(
         centre=centre,
         below_centre=centre - lowest,
         depth=rim - centre,
         valley=float(np.mean(height <= lowest + DECADE)),
         plain=float(np.mean(np.abs(height - rim) <= DECADE)),
-        basins=inner_basins(height),
+        basins=_inner(minima, height),
         drained=drained,
         bowl=bowl(arrays),
     )
@@ -74,6 +74,10 @@ def measure(arrays: Mapping[str, NDArray]) -> Shape:
 def inner_basins(height: NDArray, barrier: float = BARRIER) -> int:
     """Counts the minima of :func:`basins` that do not lie on the rim, where a slope may go on downhill outside."""
     minima, _ = basins(height, barrier)
+    return _inner(minima, height)
+
+
+def _inner(minima: list[tuple[int, int]], height: NDArray) -> int:
     return sum(0 < i < height.shape[0] - 1 and 0 < j < height.shape[1] - 1 for i, j in minima)
 
 
@@ -87,13 +91,16 @@ def basins(height: NDArray, barrier: float = BARRIER) -> tuple[list[tuple[int, i
     Returns:
         The places of the minima, the lowest first, and the share of all points that drain into the lowest.
     """
-    shape, flat = height.shape, height.ravel()
-    order = [int(k) for k in np.argsort(flat, kind="stable") if np.isfinite(flat[k])]
-    root: dict[int, int] = {}  # of the connected part a point belongs to: the lowest point of it
-    belongs: dict[int, int] = {}  # the minimum a point drains into; a ripple's minimum drains into another
+    # Lists of plain numbers, and a wall around: every point has eight neighbours, and none needs a look at the edge.
+    walled = np.pad(np.asarray(height, dtype=float), 1, constant_values=np.nan)
+    width, flat = walled.shape[1], walled.ravel().tolist()
+    order = np.argsort(walled, axis=None, kind="stable")[: np.isfinite(walled).sum()].tolist()
+    neighbours = [a * width + b for a in (-1, 0, 1) for b in (-1, 0, 1) if a or b]
+    root: list[int] = [-1] * len(flat)  # of the connected part a point belongs to: the lowest point of it
+    belongs: list[int] = [-1] * len(flat)  # the minimum a point drains into; a ripple's minimum drains into another
     found = set()
 
-    def follow(links: dict[int, int], k: int) -> int:
+    def follow(links: list[int], k: int) -> int:
         path = []
         while links[k] != k:
             path.append(k)
@@ -103,18 +110,12 @@ def basins(height: NDArray, barrier: float = BARRIER) -> tuple[list[tuple[int, i
         return k
 
     for k in order:
-        i, j = divmod(k, shape[1])
-        around = [
-            a * shape[1] + b
-            for a in range(max(i - 1, 0), min(i + 2, shape[0]))
-            for b in range(max(j - 1, 0), min(j + 2, shape[1]))
-            if a * shape[1] + b in root
-        ]
+        around = [k + step for step in neighbours if root[k + step] >= 0]
         if not around:
             root[k] = belongs[k] = k
             found.add(k)
             continue
-        belongs[k] = min(around, key=lambda place: flat[place])
+        belongs[k] = min(around, key=flat.__getitem__)
         roots = sorted({follow(root, place) for place in around}, key=lambda place: (flat[place], place))
         for other in roots[1:]:
             if flat[k] - flat[other] < barrier:
@@ -122,9 +123,9 @@ def basins(height: NDArray, barrier: float = BARRIER) -> tuple[list[tuple[int, i
                 belongs[other] = roots[0]
             root[other] = roots[0]
         root[k] = roots[0]
-    places = sorted(found, key=lambda place: flat[place])
-    drained = np.mean([k in belongs and follow(belongs, k) == places[0] for k in range(flat.size)])
-    return [divmod(place, shape[1]) for place in places], float(drained)
+    places = sorted(found, key=lambda place: (flat[place], place))
+    drained = sum(follow(belongs, k) == places[0] for k in order) / height.size
+    return [(place // width - 1, place % width - 1) for place in places], drained
 
 
 def bowl(arrays: Mapping[str, NDArray]) -> float:

@@ -94,11 +94,9 @@ def agreement(
         if not isinstance(values, xr.DataArray) or not {"coefficient", "n_data"} <= set(values.coords):
             raise UserError(f"{name} must be a DataArray with the coordinates coefficient and n_data, as sciml_lib.load gives")
     index = [_match(ours, published, axis) for axis in ("coefficient", "n_data")]
-    take = dict(zip(("coefficient", "n_data"), index, strict=True))
 
     def common(values: xr.DataArray, which: int) -> NDArray:
-        picked = values.isel({axis: pairs[which] for axis, pairs in take.items()})
-        return picked.transpose("coefficient", "n_data").values
+        return values.transpose("coefficient", "n_data").values[np.ix_(*(pairs[which] for pairs in index))]
 
     mine, theirs, readable = common(ours, 0), common(published, 1), common(legible, 1).astype(bool)
     doubtful = common(uncertain, 1).astype(bool) if uncertain is not None else np.zeros(mine.shape, dtype=bool)

@@ -117,13 +117,15 @@ def labels(published: xr.Dataset, thresholds: Thresholds) -> xr.Dataset:
         label lies within the accuracy of the digitisation), each with the dimensions ``coefficient`` and
         ``n_data``.
     """
+    axes = ("coefficient", "n_data")
+    plain = {name: values.transpose(*axes).values for name, values in published.data_vars.items()}
     outcome = {}
     for variable, short in _MAPS.items():
-        value, level = published[variable], getattr(thresholds, short)
-        low, high = published[f"{variable}_low"], published[f"{variable}_high"]
-        decided = ~published[f"{variable}_hidden"] & ~(low & (value > level)) & ~(high & (value <= level))
-        surely_low = (value + value.attrs["accuracy"] <= level) & ~high
-        surely_high = (value - value.attrs["accuracy"] > level) & ~low
+        value, level, accuracy = plain[variable], getattr(thresholds, short), published[variable].attrs["accuracy"]
+        low, high = plain[f"{variable}_low"], plain[f"{variable}_high"]
+        decided = ~plain[f"{variable}_hidden"] & ~(low & (value > level)) & ~(high & (value <= level))
+        surely_low = (value + accuracy <= level) & ~high
+        surely_high = (value - accuracy > level) & ~low
         outcome[short] = decided, value > level, decided & ~surely_low & ~surely_high
     (train_decided, train_high, train_doubt), (test_decided, test_high, test_doubt) = (
         outcome["train"],
@@ -131,13 +133,14 @@ def labels(published: xr.Dataset, thresholds: Thresholds) -> xr.Dataset:
     )
     # A high training loss settles the label whatever the test error is.
     legible = train_decided & (train_high | test_decided)
-    label = xr.where(train_high, int(Regime.II), xr.where(test_high, int(Regime.III), int(Regime.I)))
+    label = np.where(train_high, int(Regime.II), np.where(test_high, int(Regime.III), int(Regime.I)))
     return xr.Dataset(
         {
-            "label": xr.where(legible, label, int(Regime.MISSING)),
-            "legible": legible,
-            "uncertain": legible & (train_doubt | (~train_high & test_doubt)),
+            "label": (axes, np.where(legible, label, int(Regime.MISSING))),
+            "legible": (axes, legible),
+            "uncertain": (axes, legible & (train_doubt | (~train_high & test_doubt))),
         },
+        coords={axis: published[axis] for axis in axes},
         attrs={"source": published.attrs.get("source", ""), "thresholds": thresholds.origin},
     )
 
