@@ -26,5 +26,7 @@ def _declare(app: Any, config: Any) -> None:
 def _forget_unused(app: Any, env: Any) -> None:
     """Modules of which no page shows anything get no listing; a process that reads alone would have forgotten them, too."""
     modules = getattr(env, "_viewcode_modules", {})
-    for name in [name for name, entry in modules.items() if not entry or not entry[2]]:
+    for name in [
+        name for name, entry in modules.items() if not entry or not entry[2]
+    ]:
         del modules[name]
