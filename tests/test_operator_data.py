@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import spsolve
 
 from sciml_lib.errors import UserError
-from sciml_lib.systems import Poisson2D, operator_data
+from sciml_lib.systems import AdvectionDiffusion2D, LatticeFlow, Poisson2D, advection_diffusion, lattice_flow, operator_data
 from sciml_lib.systems import cache as cache_room
 
 SMALL = Poisson2D(n=6, side=32, precision="float64")
@@ -57,11 +59,96 @@ def test_the_solution_solves_the_equation(anisotropy: tuple[float, float], side:
         assert abs(u.mean()) < 1e-13 and abs(f.mean()) < 1e-13
 
 
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Poisson2D(n=4, anisotropy=(2.5, 5.0)),
+        AdvectionDiffusion2D(n=4, ratio=(0.2, 0.4)),
+        AdvectionDiffusion2D(n=4, ratio=(2.0, 2.5)),
+    ],
+)
+def test_finite_differences_of_second_order_find_the_same_solution(recipe: LatticeFlow) -> None:
+    """An independent solver, whose error falls to a quarter with half the spacing."""
+    fine = replace(recipe, n=2, precision="float64").generate()
+    errors = []
+    for every in (2, 1):
+        side = 128 // every
+        ahead = sparse.eye(side, k=1) + sparse.eye(side, k=1 - side)
+        first, second, one = (ahead - ahead.T) * side / 2, (ahead + ahead.T - 2 * sparse.eye(side)) * side**2, sparse.eye(side)
+        found = []
+        for f, (k11, k22, k12), v in zip(
+            fine["source"][:, ::every, ::every], fine["tensor"], fine.get("velocity", np.zeros((2, 2))), strict=True
+        ):
+            operator = v[0] * sparse.kron(first, one) + v[1] * sparse.kron(one, first) - 2 * k12 * sparse.kron(first, first)
+            operator -= k11 * sparse.kron(second, one) + k22 * sparse.kron(one, second)
+            # What is constant is left out by asking that the first value be 0.
+            values = np.concatenate([[0.0], spsolve(operator.tocsc()[1:, 1:], (f - f.mean()).ravel()[1:])])
+            found.append((values - values.mean()).reshape(side, side))
+        exact = fine["solution"][:, ::every, ::every]
+        errors.append(np.linalg.norm(np.array(found) - exact) / np.linalg.norm(exact))
+    assert errors[1] < 0.01 and 3.5 < errors[0] / errors[1] < 4.5, errors
+
+
+@pytest.mark.parametrize("recipe", [Poisson2D(n=5), AdvectionDiffusion2D(n=5)])
+def test_fewer_points_are_every_so_manieth_of_more(recipe: LatticeFlow) -> None:
+    whole, some = (replace(recipe, every=every, precision="float64").generate() for every in (1, 4))
+    assert some["solution"].shape == (5, 32, 32) and some.keys() == whole.keys()
+    for name, values in some.items():
+        expected = whole[name][:, ::4, ::4] if values.ndim == 3 else whole[name]
+        np.testing.assert_allclose(values, expected, rtol=0, atol=1e-14, err_msg=name)
+    coarse = replace(recipe, side=32, precision="float64").generate()["solution"]
+    assert np.abs(coarse - some["solution"]).max() > 1e-4  # a solution of 32 x 32 points is another
+
+
+# --- advection beside diffusion ------------------------------------------------------------------------------
+
+
+def test_the_table_of_proportions_is_that_of_the_released_code() -> None:
+    """Five of its 59 entries, each a mean over 400 random samples with a spread of about 25 %."""
+    table = advection_diffusion.mean_proportions()
+    assert len(table) == 59 and (np.diff(table) > 0).all()
+    for weight, theirs in ((0.1, 0.375), (0.3, 0.913), (0.5, 1.461), (0.7, 2.389), (0.9, 5.356)):
+        found = table[np.abs(advection_diffusion.LAMBDAS - weight).argmin()]
+        assert found == pytest.approx(theirs, rel=0.05)  # four standard errors
+    assert advection_diffusion.LAMBDAS[[0, 19, 20, 39, -1]] == pytest.approx([1e-3, 0.1, 0.14, 0.9, 0.978476])
+
+
+def test_a_proportion_is_that_of_the_norms_of_both_terms() -> None:
+    data = AdvectionDiffusion2D(n=3, side=64, ratio=(1.0, 1.3), precision="float64").generate()
+    wave = 2j * np.pi * np.fft.fftfreq(64, 1 / 64)
+    wave[32] = 0
+    for u, (k11, k22, k12), (v1, v2), ratio in zip(
+        data["solution"], data["tensor"], data["velocity"], data["ratio"], strict=True
+    ):
+        dx, dy = (np.fft.ifft2(w * np.fft.fft2(u)).real for w in (wave[:, None], wave))
+        flux = k11 * dx + k12 * dy, k12 * dx + k22 * dy
+        spread = sum(np.fft.ifft2(w * np.fft.fft2(q)).real for w, q in zip((wave[:, None], wave), flux, strict=True))
+        assert np.linalg.norm(v1 * dx + v2 * dy) / np.linalg.norm(spread) == pytest.approx(ratio, rel=1e-6)
+
+
+@pytest.mark.parametrize("ratio", [(0.2, 0.4), (1.0, 1.3), (2.0, 2.5)])
+def test_proportions_lie_around_their_range_and_weights_come_from_the_list(ratio: tuple[float, float]) -> None:
+    data = AdvectionDiffusion2D(n=800, every=16, ratio=ratio, precision="float64").generate()
+    weight = np.linalg.norm(data["velocity"], axis=1)
+    assert 2 <= len({round(one, 9) for one in weight}) <= 6
+    assert np.abs(weight[:, None] - advection_diffusion.LAMBDAS).min(axis=1).max() < 1e-12
+    assert (
+        data["ratio"].mean() == pytest.approx(sum(ratio) / 2, rel=0.05)
+        and 0.2 < data["ratio"].std() / data["ratio"].mean() < 0.4
+    )
+    means = [data["ratio"][group::4].mean() for group in range(4)]
+    assert means == sorted(means, reverse=True)  # sources with fewer Gaussians are carried less
+    matrices = np.stack([data["tensor"][:, [0, 2]], data["tensor"][:, [2, 1]]], axis=1) / (1 - weight)[:, None, None]
+    values = np.linalg.eigvalsh(matrices)
+    np.testing.assert_allclose(values[:, 0], 0.01, rtol=1e-9)
+    assert 0.01 <= values[:, 1].min() and values[:, 1].max() <= 0.05
+
+
 def test_a_wave_is_divided_by_its_own_symbol() -> None:
     side, (p, q) = 16, (3, -2)
     x = np.arange(side) / side
     f = np.cos(2 * np.pi * (p * x[:, None] + q * x))
-    u = operator_data.solve_poisson(f[None], np.array([[0.5, 2.0, 0.3]]))[0]
+    u = lattice_flow.solve(np.fft.rfft2(f[None]), np.array([[0.5, 2.0, 0.3]]))[0]
     np.testing.assert_allclose(u, f / (4 * np.pi**2 * (0.5 * p**2 + 2.0 * q**2 + 2 * 0.3 * p * q)), atol=1e-15)
 
 
@@ -113,8 +200,8 @@ def test_solutions_are_as_high_as_those_of_the_released_code(anisotropy: tuple[f
 
 def test_solutions_have_the_energy_of_sparse_sources() -> None:
     """The sum over 128 x 128 points of u^2: 935 on average in the released data, 2,636 if every Gaussian is there."""
-    for sparse, energy in ((True, 935), (False, 2636)):
-        u = Poisson2D(n=512, side=64, sparse=sparse).generate()["solution"]
+    for few, energy in ((True, 935), (False, 2636)):
+        u = Poisson2D(n=512, side=64, sparse=few).generate()["solution"]
         assert 4 * np.square(u).sum(axis=(1, 2)).mean() == pytest.approx(energy, rel=0.1)
 
 
@@ -137,7 +224,7 @@ def test_equal_recipes_give_equal_arrays_and_everything_else_gives_others() -> N
 
 def test_fewer_samples_are_the_first_of_more_also_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     few, many = SMALL.generate(), replace(SMALL, n=40).generate()
-    monkeypatch.setattr(operator_data, "CHUNK", 4)
+    monkeypatch.setattr(lattice_flow, "CHUNK", 4)
     pieces = replace(SMALL, n=40).generate()
     for name in few:
         np.testing.assert_allclose(many[name][:6], few[name], rtol=0, atol=1e-14)
@@ -157,6 +244,10 @@ def test_ranges_share_their_sources() -> None:
         ({"n": True}, "n=True is not a number of samples"),
         ({"side": 33}, "side=33 is impossible; choose an even"),
         ({"side": "128"}, "side='128' is impossible"),
+        ({"every": 3}, "every=3 does not divide side=128 into at least 8 points an axis; choose one such as 2"),
+        ({"every": 32}, "every=32 does not divide"),
+        ({"every": 0}, "every=0 does not divide"),
+        ({"every": True}, "every=True does not divide"),
         ({"anisotropy": (2.0, 1.0)}, r"anisotropy=\(2.0, 1.0\) is not a range"),
         ({"anisotropy": (-1.0, 1.0)}, "is not a range of eigenvalues"),
         ({"anisotropy": 3.0}, "anisotropy=3.0 is not a range"),
@@ -278,3 +369,9 @@ def test_data_never_lie_inside_the_project_or_an_installation(tmp_path: Path, mo
             UserError, match="lies inside the project or an installation; set SCIML_CACHE to a folder elsewhere"
         ):
             SMALL.load()
+
+
+@pytest.mark.parametrize("ratio", [(0.4, 0.2), (0.0, 0.2), "0.2", (0.2, float("nan"))])
+def test_an_impossible_range_of_proportions_is_one_sentence(ratio: Any) -> None:
+    with pytest.raises(UserError, match=r"ratio=.* is not a range of proportions; choose one such as \(0.2, 0.4\)"):
+        AdvectionDiffusion2D(ratio=ratio)

@@ -1,11 +1,14 @@
 """The physics: one file a system, and the table of their names."""
 
 from sciml_lib.errors import unknown
+from sciml_lib.systems.advection_diffusion import AdvectionDiffusion2D
 from sciml_lib.systems.base import Block, SpaceTimeSystem, System
 from sciml_lib.systems.convection import Convection
 from sciml_lib.systems.dynamics import Dynamics, Representation
-from sciml_lib.systems.operator_data import OperatorData, Poisson2D
+from sciml_lib.systems.lattice_flow import LatticeFlow
+from sciml_lib.systems.operator_data import OperatorData
 from sciml_lib.systems.pendulum import Pendulum
+from sciml_lib.systems.poisson import Poisson2D
 from sciml_lib.systems.reaction import Reaction
 from sciml_lib.systems.reaction_diffusion import ReactionDiffusion
 from sciml_lib.systems.wave import Wave
@@ -28,9 +31,11 @@ def get(system: str | System) -> System:
 
 __all__ = [
     "SYSTEMS",
+    "AdvectionDiffusion2D",
     "Block",
     "Convection",
     "Dynamics",
+    "LatticeFlow",
     "OperatorData",
     "Pendulum",
     "Poisson2D",
