@@ -3,6 +3,7 @@
 from sciml_lib.models.activations import ACTIVATIONS
 from sciml_lib.models.curvature import EagerHessian, JetHessian, hessian_of
 from sciml_lib.models.euler import euler, rollout, runge_kutta
+from sciml_lib.models.fno import FNO2d
 from sciml_lib.models.jets import EagerJets, JetWorkspace, Layout, propagate, sweep_of
 from sciml_lib.models.mlp import MLP, check_model
 
@@ -11,6 +12,7 @@ __all__ = [
     "MLP",
     "EagerHessian",
     "EagerJets",
+    "FNO2d",
     "JetHessian",
     "JetWorkspace",
     "Layout",
