@@ -80,16 +80,16 @@ class FNO2d:
         """
         if self.modes > points // 2:
             raise UserError(
-                f"modes={self.modes} are more than a grid of {points} x {points} points has; choose at most {points // 2}, or a "
-                "finer grid"
+                f"modes={self.modes} are more than a grid of {points} x {points} points has; choose at most {points // 2}, "
+                "or a finer grid"
             )
 
     def init(self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> Tensor:
         """Draws initial parameters by the released code's rule.
 
         Both parts of a complex weight are uniform in [0, 1) over the square of the width; weights and biases of the linear maps
-        are uniform within one over the root of their inputs, as ``torch.nn.Linear`` and ``Conv2d`` have them. The numbers are drawn
-        in float32 on the CPU whatever the target.
+        are uniform within one over the root of their inputs, as ``torch.nn.Linear`` and ``Conv2d`` have them. The numbers are
+        drawn in float32 on the CPU whatever the target.
 
         Args:
             seeds: one integer a member, 0 to 2**32 - 1.

@@ -14,6 +14,7 @@ from sciml_lib.problems.base import (
 )
 from sciml_lib.problems.ensemble import EnsembleProblem, ResidualProblem
 from sciml_lib.problems.neural_ode import NeuralODE
+from sciml_lib.problems.operator_learning import OperatorLearning
 from sciml_lib.problems.pinn import PINN
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Movable",
     "NeuralODE",
     "Objective",
+    "OperatorLearning",
     "Problem",
     "ResidualProblem",
     "Validated",

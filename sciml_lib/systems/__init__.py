@@ -7,6 +7,7 @@ from sciml_lib.systems.convection import Convection
 from sciml_lib.systems.dynamics import Dynamics, Representation
 from sciml_lib.systems.lattice_flow import LatticeFlow
 from sciml_lib.systems.operator_data import OperatorData
+from sciml_lib.systems.operators import AdvectionDiffusion, OperatorSystem, Poisson
 from sciml_lib.systems.pendulum import Pendulum
 from sciml_lib.systems.poisson import Poisson2D
 from sciml_lib.systems.reaction import Reaction
@@ -31,13 +32,16 @@ def get(system: str | System) -> System:
 
 __all__ = [
     "SYSTEMS",
+    "AdvectionDiffusion",
     "AdvectionDiffusion2D",
     "Block",
     "Convection",
     "Dynamics",
     "LatticeFlow",
     "OperatorData",
+    "OperatorSystem",
     "Pendulum",
+    "Poisson",
     "Poisson2D",
     "Reaction",
     "ReactionDiffusion",
