@@ -67,6 +67,24 @@ def test_the_dynamics_benchmark_prints_its_table() -> None:
         assert difference < 1e-9
 
 
+def test_the_operators_benchmark_prints_its_table() -> None:
+    command = [sys.executable, str(BENCHMARKS / "operators.py"), "--quick"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    step, *speeds = done.stdout.splitlines()[2:]
+    side, width, modes, batch, plain, ours, ratio, difference = map(float, step.split())
+    assert (side, width, modes, batch) == (16, 4, 4, 4) and difference < 1e-9
+    assert abs(ratio - plain / ours) < 0.1 * ratio + 0.01  # milliseconds are printed with one digit
+    assert [line.split()[2] for line in speeds] == ["poisson", "advection-diffusion"]
+
+
+def test_the_operators_benchmark_refuses_to_compare_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    operators = importlib.import_module("operators")
+    monkeypatch.setattr(operators.nn.functional, "gelu", lambda h: h)
+    with pytest.raises(SystemExit, match="do not do the same"):
+        operators.compare(operators.Comparison(16, 3, 2, 4), 1)
+
+
 def test_the_landscape_benchmark_prints_its_table() -> None:
     command = [sys.executable, str(BENCHMARKS / "landscape.py"), "--quick", "--threads", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
