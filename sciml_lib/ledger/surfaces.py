@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ from sciml_lib.analysis.strategies import iterations, own_stage
 from sciml_lib.analysis.surfaces import ends, resolution, shapes
 from sciml_lib.landscape.shape import DECADE
 from sciml_lib.ledger.contract import FEWEST_SEEDS, Claim, Reading, Scope, Settling, Source, unread
+from sciml_lib.ledger.votes import Vote, agreed
 from sciml_lib.prose import counted, listed, number, percent, share_span, span
 from sciml_lib.studies import Results
 from sciml_lib.studies.cells import CONVECTION, REACTION_DIFFUSION
@@ -64,13 +64,6 @@ CLAIMS = (
 """What the paper says that these runs can test."""
 
 
-class _Vote(NamedTuple):
-    """Whether something is so (None: not decided), and whether by more than the seeds differ."""
-
-    right: bool | None
-    clear: bool
-
-
 def gather(source: Source) -> tuple[Results]:
     """The study of surfaces."""
     return (source.study("surfaces"),)
@@ -97,19 +90,13 @@ def read(surfaces: Results) -> dict[str, Reading]:
     return readings
 
 
-def larger(first: pd.Series, second: pd.Series) -> _Vote:
+def larger(first: pd.Series, second: pd.Series) -> Vote:
     """Whether the first of two is larger; it is clear where every pair of networks says the same."""
     right = bool(first.median() > second.median())
-    return _Vote(right, bool(first.min() > second.max() if right else first.max() < second.min()))
+    return Vote(right, bool(first.min() > second.max() if right else first.max() < second.min()))
 
 
-def both(*votes: _Vote) -> _Vote:
-    """What two readings of one thing say together; it is not decided where they disagree."""
-    rights = {vote.right for vote in votes}
-    return _Vote(rights.pop() if len(rights) == 1 else None, all(vote.clear for vote in votes))
-
-
-def _reading(text: str, vote: _Vote, rows: pd.DataFrame, cells: Collection[tuple[float, int]], profile: str) -> Reading:
+def _reading(text: str, vote: Vote, rows: pd.DataFrame, cells: Collection[tuple[float, int]], profile: str) -> Reading:
     """A reading whose units are networks, of the cells of a figure."""
     seeds = rows.groupby(["coefficient", "n_data"])["seed"].nunique()
     stored = [int(seeds[cell]) for cell in cells if cell in seeds]
@@ -132,7 +119,7 @@ def _funnel(rows: pd.DataFrame, profile: str) -> Reading:
         f"the rim lies {span(rows['depth'])} decades above the centre; the valley takes {share_span(rows['valley'])} of the "
         f"square, the plain {share_span(rows['plain'])}; a bowl explains {share_span(rows['bowl'])} of the relief"
     )
-    vote = _Vote(bool(so.mean() > 0.5), bool(so.all() or not so.any()))
+    vote = Vote(bool(so.mean() > 0.5), bool(so.all() or not so.any()))
     return _reading(text, vote, rows, CONVECTION_CELLS[:1], profile)
 
 
@@ -143,7 +130,7 @@ def _rugged(slow: pd.DataFrame, fast: pd.DataFrame, steps: pd.DataFrame, profile
     vote = larger(fast["basins"], slow["basins"])
     # On a coarser grid a basin is a sample: minima that are next to each other cannot be told from one valley.
     if len(here) < len(rows) or not (here["steps"] <= 1.0).all():
-        vote = _Vote(None, clear=False)
+        vote = Vote(None, clear=False)
         if len(here):
             needed = int(here["needed"].max())
             text += f"; but a step of the grid is {span(here['steps'])} times as long as the valley is wide"
@@ -157,7 +144,7 @@ def _sharper(easy: pd.DataFrame, hard: pd.DataFrame, profile: str) -> Reading:
     plain = [rows["lambda_1"] for rows in (easy, hard)]
     divided = [rows["lambda_1"] / rows["coefficient"] ** 2 for rows in (easy, hard)]
     text = f"leading eigenvalue: {_each('lambda_1', easy, hard)}; divided by ρ²: {listed(span(part) for part in divided)}"
-    vote = both(larger(*plain), larger(*divided))
+    vote = agreed(larger(*plain), larger(*divided))
     return _reading(text, vote, pd.concat([easy, hard]), REACTION_CELLS, profile)
 
 
@@ -166,7 +153,7 @@ def _flatter(easy: pd.DataFrame, hard: pd.DataFrame, profile: str) -> Reading:
     rims = [rows["centre"] + rows["depth"] for rows in (easy, hard)]
     losses = listed(number(10.0 ** float(np.median(rim))) for rim in rims)
     text = f"the rim lies {_each('depth', easy, hard)} decades above the network, and has a loss of {losses} (medians)"
-    vote = both(larger(*depths), larger(*rims))
+    vote = agreed(larger(*depths), larger(*rims))
     return _reading(text, vote, pd.concat([easy, hard]), REACTION_CELLS, profile)
 
 
@@ -178,5 +165,5 @@ def _plateau(easy: pd.DataFrame, hard: pd.DataFrame, profile: str) -> Reading:
     text = f"lowest loss {losses} (medians); plain {plains}"
     # It takes both; one that is clearly not so is enough against it.
     wrong = any(vote.clear and not vote.right for vote in (high, broad))
-    vote = _Vote(False, clear=True) if wrong else _Vote(bool(high.right and broad.right), high.clear and broad.clear)
+    vote = Vote(False, clear=True) if wrong else Vote(bool(high.right and broad.right), high.clear and broad.clear)
     return _reading(text, vote, pd.concat([easy, hard]), REACTION_CELLS, profile)

@@ -22,7 +22,7 @@ class Vote(NamedTuple):
 
     right: bool | None
     clear: bool
-    units: int
+    units: int = 0
 
     def reading(self, found: str, scope: Scope, **options: Any) -> Reading:
         """The reading, with what was found in words."""
