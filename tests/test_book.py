@@ -332,6 +332,13 @@ def test_a_cell_of_a_map_opens_by_a_click_and_by_the_keyboard_without_a_server(p
     assert page.troubles == []
 
 
+def test_a_figure_leads_to_its_cells_in_the_explorer(page, site):
+    page.goto(f"{site}/book/regimes/pinn_strategies.html", wait_until="networkidle")
+    page.locator("a[href*='explorer/cells.html#sweep=pinn/convection/alm']", has_text="explore").first.click()
+    page.wait_for_selector("text=pinn/convection/alm")
+    assert page.url.endswith("book/explorer/cells.html#sweep=pinn/convection/alm&profile=laptop") and not page.troubles
+
+
 def test_a_figure_leads_to_the_rows_of_its_sweep_and_these_can_be_sorted(page, site, html):
     name = "pinn-convection-lbfgs-laptop"
     page.goto(f"{site}/book/runs/{name}.html#c30-n1000-s0", wait_until="networkidle")

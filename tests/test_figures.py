@@ -467,10 +467,11 @@ def test_the_provenance_line_is_short_and_its_words_lead_to_the_page_of_the_swee
     text, links = read(provenance.line(ATTRS))
     assert text == (
         "pinn/convection/lbfgs \u00b7 252 of 720 runs of the paper's map \u00b7 3 of 5 seeds \u00b7 rows \u00b7 recipe "
-        "\u00b7 re-run"
+        "\u00b7 re-run \u00b7 explore"
     )
     page = "runs/pinn-convection-lbfgs-laptop.html"
-    assert list(links) == [page, f"{page}#rows", f"{page}#recipe", f"{page}#re-run"]
+    cells = "explorer/cells.html#sweep=pinn/convection/lbfgs&profile=laptop"
+    assert list(links) == [page, f"{page}#rows", f"{page}#recipe", f"{page}#re-run", cells]
     assert links[page]["title"] == (
         "laptop \u00b7 seeds 0-2 \u00b7 cpu \u00b7 sciml_lib 0.1.0, torch 2.13.0 \u00b7 2026-11-23 \u00b7 commit abc1234"
     )

@@ -11,7 +11,7 @@ from one page to another, so the address is filled in here. See :func:`sciml_lib
 from __future__ import annotations
 
 import re
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
@@ -134,5 +134,5 @@ def _address(app: Any, page: str, found: re.Match[str]) -> str:
             "%s leads to %s, and there is no such page", page, address
         )
         return "<a"
-    place = f"#{anchor}" if anchor else ""
+    place = f"#{escape(anchor)}" if anchor else ""
     return f'<a href="{app.builder.get_relative_uri(page, target)}{place}"'

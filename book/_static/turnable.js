@@ -68,7 +68,7 @@
         draw(entry.target);
       }
     },
-    { rootMargin: "600px 0px" },
+    { rootMargin: "400px 0px" },
   );
   // Before everything of the page has its size, a figure far down may seem near.
   const watch = () => document.querySelectorAll(".turnable").forEach((place) => near.observe(place));

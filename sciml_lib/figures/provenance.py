@@ -25,14 +25,15 @@ def line(attrs: Mapping[str, Any]) -> str:
     Args:
         attrs: attributes of a data set from `sciml_lib.load` or of the results of a study: ``sweep``, ``profile``,
             ``cells_done``, ``cells_whole`` (runs of the whole sweep; ``cells_planned``, those of the profile, where it
-            is missing), ``seeds`` (the list), ``seeds_whole``, ``published`` (whether the whole is a map of the paper),
+            is missing), ``seeds`` (the list), ``seeds_whole``, ``published`` (whether the whole is a map of the paper;
+            then one word leads to its cells in the explorer),
             ``reduced`` (whether budgets are smaller than those of the whole), ``unit`` (``items`` of a study),
             ``device``, ``versions``, ``updated`` (ISO date or time), ``commit``, ``library_changed`` (whether the
             library differs from that commit).
 
     Returns:
         For instance ``pinn/convection/lbfgs \u00b7 252 of 720 runs of the paper's map \u00b7 3 of 5 seeds \u00b7 rows
-        \u00b7 recipe \u00b7 re-run``.
+        \u00b7 recipe \u00b7 re-run \u00b7 explore``.
     """
     sweep, profile, unit = attrs.get("sweep"), attrs.get("profile"), attrs.get("unit") or "runs"
     whole = attrs.get("cells_whole", attrs.get("cells_planned"))
@@ -45,6 +46,8 @@ def line(attrs: Mapping[str, Any]) -> str:
         parts[0] = link(name, page_of(sweep, profile), details(attrs))
         words = {"rows": unit if unit != "runs" else "rows"}
         parts += [link(words.get(part, part), page_of(sweep, profile, part=part)) for part in PARTS]
+        if attrs.get("published"):
+            parts.append(link("explore", f"explorer/cells.html#sweep={sweep}&profile={profile}"))
     if attrs.get("library_changed"):
         parts.append(CHANGED)
     return " \u00b7 ".join(parts)
