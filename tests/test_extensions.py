@@ -7,9 +7,11 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
 from plotly.offline import get_plotlyjs
+from sphinx.ext.napoleon import Config, GoogleDocstring
 
 from sciml_lib import chapters, figures
 from sciml_lib.figures import Relief
@@ -115,3 +117,20 @@ def test_pictures_of_figures_are_loaded_late_and_keep_their_place():
     assert first["loading"] == "lazy" and first["src"] == "a.png" and first["alt"] == "a"
     assert first["style"] == "width: 1075px; height: 900px; aspect-ratio: auto 1075 / 900;"
     assert "loading" not in second.attrs
+
+
+@pytest.mark.parametrize("kind", ["attribute", "property"])
+@pytest.mark.parametrize(
+    "words",
+    ["The coefficient as one types it: ``beta``.", "Its name: and more: of it.\n\nTuples are lists.", "No more than this."],
+)
+def test_the_first_sentence_of_an_attribute_keeps_what_stands_before_its_colon(kind, words):
+    handlers = {}
+    app = SimpleNamespace(connect=lambda event, handler, priority: handlers.update({event: (handler, priority)}))
+    extension("attribute_words").setup(app)
+    handler, priority = handlers["autodoc-process-docstring"]
+    lines = GoogleDocstring(words, Config(napoleon_google_docstring=True), what=kind, name="name").lines()
+    handler(app, kind, "name", None, None, lines)
+    assert [line for line in lines if line] == [line for line in words.split("\n") if line] and priority > 500
+    if ":" in words:
+        assert lines != GoogleDocstring(words, Config(napoleon_google_docstring=True), what=kind, name="name").lines()
