@@ -44,7 +44,7 @@ class Part:
     aside: str = ""
 
 
-NO_OPERATORS = "no operator network (FNO, PINO) is part of this book yet"
+NO_OPERATORS = "no run of an operator network (FNO, PINO) is stored yet"
 NO_RESNET = "an image classifier is no part of this book"
 CONVECTION, DIFFUSION = "pinn/convection/lbfgs", "pinn/reaction-diffusion/lbfgs"
 
@@ -112,7 +112,10 @@ FIGURES = (
         "14", "Exponents of step lengths", "landscapes/barrier", study="jumps",
         aside="the half with PINNs; the other half is an image classifier",
     ),
-    Part("15", "A curve from L-BFGS to ALM", "landscapes/barrier", study="curves", aside="other cells than the paper's"),
+    Part(
+        "15", "A curve from L-BFGS to ALM", "landscapes/barrier", study="curves",
+        aside="on the paper's cell from the start of ALM itself, else on other cells",
+    ),
     Part(
         "16(a, b)", "Spectra by regime, few points", "landscapes/spectra", study="spectra",
         cells=((CONVECTION, 5.0, 100), (CONVECTION, 50.0, 100)),
