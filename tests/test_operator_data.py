@@ -90,7 +90,7 @@ def test_finite_differences_of_second_order_find_the_same_solution(recipe: Latti
 
 
 @pytest.mark.parametrize("recipe", [Poisson2D(n=5), AdvectionDiffusion2D(n=5)])
-def test_fewer_points_are_every_so_manieth_of_more(recipe: LatticeFlow) -> None:
+def test_a_thinned_grid_has_every_fourth_point_of_the_whole(recipe: LatticeFlow) -> None:
     whole, some = (replace(recipe, every=every, precision="float64").generate() for every in (1, 4))
     assert some["solution"].shape == (5, 32, 32) and some.keys() == whole.keys()
     for name, values in some.items():

@@ -41,7 +41,7 @@ class LatticeFlow(OperatorData):
 
     Attributes:
         side: points along each axis on which source and solution are computed, the end left out.
-        every: every so manieth of them is kept along each axis. The solution stays that of the finer grid.
+        every: k, where every k-th of them is kept along each axis. The solution stays that of the finer grid.
         sparse: False takes all 144 Gaussians, with amplitudes uniform in [0, 1].
     """
 
@@ -173,7 +173,7 @@ def solve(waves: NDArray, tensor: NDArray, velocity: NDArray | None = None, *, e
         waves: what ``rfft2`` gives of f on an even number of points, ``[m, side, side / 2 + 1]``; the mean of f must be 0.
         tensor: k11, k22 and k12, ``[m, 3]``.
         velocity: v, ``[m, 2]``; 0 by default.
-        every: every so manieth point of u is wanted along each axis; divides the side.
+        every: k, where every k-th point of u is wanted along each axis; it divides the side.
 
     Returns:
         u, ``[m, side / every, side / every]``.
