@@ -335,7 +335,8 @@ def test_a_cell_of_a_map_opens_by_a_click_and_by_the_keyboard_without_a_server(p
 def test_a_figure_leads_to_its_cells_in_the_explorer(page, site):
     page.goto(f"{site}/book/regimes/pinn_strategies.html", wait_until="networkidle")
     page.locator("a[href*='explorer/cells.html#sweep=pinn/convection/alm']", has_text="explore").first.click()
-    page.wait_for_selector("text=pinn/convection/alm")
+    page.wait_for_selector(".explorer-cell")
+    assert page.locator(".explorer-controls select").first.input_value() == "pinn/convection/alm"
     assert page.url.endswith("book/explorer/cells.html#sweep=pinn/convection/alm&profile=laptop") and not page.troubles
 
 
