@@ -493,7 +493,7 @@ def _run(
                 **warm.options(fork),
             )
     except papermill.PapermillExecutionError as error:
-        if error.ename in ("UserError", "NotStored"):
+        if error.ename in {kind.__name__ for kind in (UserError, *UserError.__subclasses__())}:
             raise UserError(error.evalue) from None
         raise
     return notebooks.read(target)

@@ -176,3 +176,11 @@ def test_seeds_are_limited_and_none_is_refused():
     for n in (0, -1):
         with pytest.raises(UserError, match=f"seeds={n} leaves nothing to show; choose at least 1"):
             first_seeds(found, n)
+
+
+@pytest.mark.parametrize("hole", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_a_wall_between_basins(hole: float) -> None:
+    height = np.add.outer(np.zeros(5), np.abs(np.arange(7) - 3.0)[::-1])
+    height[:, 3] = hole
+    minima, drained = shape.basins(height)
+    assert len(minima) == 2 and drained == pytest.approx(15 / 35)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -94,7 +95,7 @@ def basins(height: NDArray, barrier: float = BARRIER) -> tuple[list[tuple[int, i
     # Lists of plain numbers, and a wall around: every point has eight neighbours, and none needs a look at the edge.
     walled = np.pad(np.asarray(height, dtype=float), 1, constant_values=np.nan)
     width, flat = walled.shape[1], walled.ravel().tolist()
-    order = np.argsort(walled, axis=None, kind="stable")[: np.isfinite(walled).sum()].tolist()
+    order = [k for k in np.argsort(walled, axis=None, kind="stable").tolist() if math.isfinite(flat[k])]
     neighbours = [a * width + b for a in (-1, 0, 1) for b in (-1, 0, 1) if a or b]
     root: list[int] = [-1] * len(flat)  # of the connected part a point belongs to: the lowest point of it
     belongs: list[int] = [-1] * len(flat)  # the minimum a point drains into; a ripple's minimum drains into another

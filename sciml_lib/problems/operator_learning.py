@@ -141,7 +141,7 @@ class OperatorLearning(EnsembleProblem):
     def terms(self, params: Tensor) -> dict[str, Tensor]:
         """The loss on all training samples, ``{"data": [M]}``, differentiable to any order."""
         self._check(params)
-        return {"data": torch.stack([self._mean(params[k : k + 1], k, "train", _squares) for k in range(len(self))])}
+        return {"data": self._means(params, "train", _squares)[:, 0]}
 
     def value_and_grad(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """Loss ``[M]`` and gradient ``[M, P]`` on all training samples, some of them at a time."""
@@ -191,7 +191,7 @@ class OperatorLearning(EnsembleProblem):
     def validation_error(self, params: Tensor) -> Tensor:
         """The loss on the validation samples, ``[M]``."""
         self._check(params)
-        return torch.stack([self._mean(params[k : k + 1], k, "validation", _squares) for k in range(len(self))])
+        return self._means(params, "validation", _squares)[:, 0]
 
     @torch.no_grad()
     def evaluate(self, params: Tensor) -> Evaluation:
@@ -204,11 +204,9 @@ class OperatorLearning(EnsembleProblem):
             The loss; the relative error on the validation; and that on the training samples as metric ``train_error``.
         """
         self._check(params)
-        rows = range(len(self))
-        train, test = (
-            torch.stack([self._mean(params[k : k + 1], k, split, _relative) for k in rows]) for split in ("train", "validation")
-        )
-        return Evaluation(terms=self.terms(params), test_error=test, metrics={"train_error": train})
+        loss, error = self._means(params, "train", _squares, _relative).unbind(dim=1)
+        test_error = self._means(params, "validation", _relative)[:, 0]
+        return Evaluation(terms={"data": loss}, test_error=test_error, metrics={"train_error": error})
 
     def _loaded(self, coefficient: float, n: int) -> _Data:
         """The samples of a range, training samples in the order of the draws."""
@@ -241,13 +239,16 @@ class OperatorLearning(EnsembleProblem):
         for start in range(0, n, CHUNK):
             yield data.batch(split, torch.arange(start, min(start + CHUNK, n)))
 
-    def _mean(self, params: Tensor, k: int, split: str, error: _Error) -> Tensor:
-        """The mean over the samples of an error of one member, a number."""
-        tensors, total, n = self.model.split(params), 0.0, 0
-        for batch in self._chunks(k, split):
-            total = total + error(self.model.apply(tensors, batch.fields[None])[0], batch.solution).sum()
-            n += batch.solution.shape[-1]
-        return total / n
+    def _means(self, params: Tensor, split: str, *errors: _Error) -> Tensor:
+        """The means over the samples of some errors of every member, ``[M, len(errors)]``, by one pass through them."""
+        rows = []
+        for k in range(len(self)):
+            tensors, parts = self.model.split(params[k : k + 1]), []
+            for batch in self._chunks(k, split):
+                found = self.model.apply(tensors, batch.fields[None])[0]
+                parts.append(torch.stack([error(found, batch.solution) for error in errors]))
+            rows.append(torch.cat(parts, dim=1).mean(dim=1))
+        return torch.stack(rows)
 
     def _on_batch(self, params: Tensor, batches: Sequence[_Batch], rows: slice) -> tuple[Tensor, Tensor]:
         """Loss and gradient of members on one batch each, of equal size."""

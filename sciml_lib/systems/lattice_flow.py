@@ -59,8 +59,7 @@ class LatticeFlow(OperatorData):
             raise UserError(f"side={self.side!r} is impossible; choose an even whole number of at least 16, such as 128")
         if type(self.every) is not int or self.every < 1 or self.side % self.every or self.side // self.every < 8:
             raise UserError(
-                f"every={self.every!r} does not divide side={self.side} into at least 8 points an axis; choose one such as "
-                f"{2 if self.side % 4 == 0 and self.side >= 16 else 1}"
+                f"every={self.every!r} does not divide side={self.side} into at least 8 points an axis; choose one such as 2"
             )
         object.__setattr__(self, "sparse", bool(self.sparse))
 
